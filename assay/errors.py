@@ -1,0 +1,19 @@
+"""What a person must put right. Shown as one message, without a traceback."""
+
+
+class AssayError(Exception):
+    """Says the thing, the value seen, the limit and where to change it."""
+
+    exit_code = 1
+
+
+class InputsChanged(AssayError):
+    """A declared input changed while the stage ran, so DVC must not record the run."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, run it again
+
+
+class GateClosed(AssayError):
+    """The data failed a critical expectation: a result, not a crash."""
+
+    exit_code = 3

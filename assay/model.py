@@ -1,0 +1,169 @@
+"""The classifier: a small convolutional network in Keras, and its file.
+
+It takes uint8 images [N, H, W, C] in [0, 255], scales them to [0, 1] itself, and returns float32 probabilities [N, K]
+that sum to 1; the order of the classes is that of records.json.
+"""
+
+import io
+import json
+import math
+import os
+import tempfile
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+import keras
+import tensorflow as tf
+
+from assay import files, params
+from assay.errors import AssayError
+from assay.records import Index
+
+NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    best_epoch: int  # from 1
+    epochs: tuple[dict[str, float], ...]  # of each: loss, accuracy, val_loss, val_accuracy
+
+
+def set_up(*, threads: int, seed: int = 0) -> None:
+    """Make what follows give the same bits in every process; call it before any other use of TensorFlow.
+
+    Only for the same number of threads, versions and kind of processor: each of them changes the order of sums.
+    """
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(threads)
+    tf.config.experimental.enable_op_determinism()
+    keras.utils.set_random_seed(seed)
+
+
+def build(index: Index, p: params.Train) -> keras.Model:
+    """Return the compiled model for the images of `index`.
+
+    Raises `AssayError` for fewer than two classes, and for pictures that `p.filters` would halve to nothing. AdamW:
+    https://arxiv.org/abs/1711.05101; the cosine: https://arxiv.org/abs/1608.03983
+    """
+    _check(index, p)
+    image = keras.Input((index.height_px, index.width_px, index.channels), dtype="uint8", name="image")
+    x = keras.layers.Rescaling(1 / 255, name="to_unit_range")(image)
+    for number, filters in enumerate(p.filters, 1):
+        if number > 1:
+            x = keras.layers.MaxPooling2D(name=f"halve_{number}")(x)
+        x = _convolve(_convolve(x, filters, f"{number}a"), filters, f"{number}b")
+    x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
+    x = keras.layers.Dropout(p.dropout, name="dropout")(x)
+    probabilities = keras.layers.Dense(len(index.classes), activation="softmax", name="probabilities")(x)
+    model = keras.Model(image, probabilities, name="classifier")
+    steps = p.epochs * math.ceil(index.splits["train"].n_images / p.batch_images)
+    rate = keras.optimizers.schedules.CosineDecay(p.learning_rate, decay_steps=steps)
+    optimizer = keras.optimizers.AdamW(rate, weight_decay=p.weight_decay)
+    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    return model
+
+
+def _check(index: Index, p: params.Train) -> None:
+    if len(index.classes) < 2:
+        raise AssayError(
+            f"classes: {', '.join(index.classes) or 'none'}; a classifier needs at least 2 (data/records.json)"
+        )
+    halvings, side = len(p.filters) - 1, min(index.height_px, index.width_px)
+    if side >> halvings == 0:
+        raise AssayError(
+            f"filters: {len(p.filters)} blocks halve the picture {halvings} times, a side of {side} px allows "
+            f"{side.bit_length() - 1} (params.yaml: train.filters or preprocess.height_px and width_px)"
+        )
+
+
+def _convolve(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:
+    x = keras.layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"convolve_{name}")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, name=f"normalize_{name}")(x)
+    return keras.layers.ReLU(name=f"rectify_{name}")(x)
+
+
+def fit(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    val: tf.data.Dataset,
+    *,
+    epochs: int,
+    class_weights: Mapping[int, float] | None,
+) -> Fit:
+    """Return what every epoch measured; the model keeps the weights of the epoch with the lowest val loss.
+
+    `train` holds the batches of all epochs, `val` those of one. The loss and accuracy of train are measured on the way:
+    augmented, with dropout, weighted. Raises `AssayError` when the loss is no number.
+    """
+    best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _tell(epoch + 1, epochs, logs))
+    history = model.fit(
+        train,
+        epochs=epochs,
+        steps_per_epoch=int(train.cardinality()) // epochs,
+        validation_data=val,
+        class_weight=class_weights,
+        shuffle=False,
+        callbacks=[told, best],
+        verbose=0,
+    ).history
+    rows = tuple(dict(zip(history, values, strict=True)) for values in zip(*history.values(), strict=True))
+    return Fit(best_epoch=best.best_epoch + 1, epochs=rows)
+
+
+def _tell(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+    if not all(math.isfinite(value) for value in logs.values()):
+        raise AssayError(
+            f"loss: {logs['loss']} on train and {logs['val_loss']} on val in epoch {epoch}; "
+            "a lower learning rate may help (params.yaml: train.learning_rate)"
+        )
+    print(
+        f"epoch {epoch:>{len(str(epochs))}}/{epochs}  train: loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
+        f"  val: loss {logs['val_loss']:.4f}, accuracy {logs['val_accuracy']:.4f}",
+        flush=True,
+    )
+
+
+def write(file: Path, model: keras.Model, classes: Sequence[str]) -> None:
+    """Write the model without its optimizer, as a .keras file whose bytes only its weights and classes decide.
+
+    Keras itself writes dates and memory addresses (`shared_object_id`) into it. The classes stand in metadata.json.
+    """
+    members = _members(keras.Model(model.input, model.output, name=model.name))
+    metadata = json.loads(members["metadata.json"])
+    metadata |= {"date_saved": "1980-01-01@00:00:00", "classes": list(classes)}
+    members["metadata.json"] = json.dumps(metadata).encode()
+    members["config.json"] = json.dumps(_renumbered(json.loads(members["config.json"]), {})).encode()
+    with files.replacing(file) as out, zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name, NO_DATE), content)
+
+
+def _members(model: keras.Model) -> dict[str, bytes]:
+    """Return the files inside the .keras file that Keras writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.keras"
+        model.save(file)
+        with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
+            return {name: archive.read(name) for name in archive.namelist()}
+
+
+def _renumbered(config: Any, numbers: dict[int, int]) -> Any:
+    """Return the config with its shared_object_ids counted from 1 in the order of their appearance."""
+    if isinstance(config, list):
+        return [_renumbered(item, numbers) for item in config]
+    if not isinstance(config, dict):
+        return config
+    if "shared_object_id" in config:
+        number = numbers.setdefault(config["shared_object_id"], len(numbers) + 1)
+        config = {**config, "shared_object_id": number}
+    return {key: _renumbered(value, numbers) for key, value in config.items()}
+
+
+def read(file: Path) -> keras.Model:
+    """Return the model, ready to predict; it is not compiled."""
+    return keras.saving.load_model(file, compile=False)

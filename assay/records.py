@@ -1,0 +1,130 @@
+"""TFRecord shards, written without TensorFlow, byte for byte what its own writer makes.
+
+A record is a `tf.train.Example` with `image` (uint8 pixels [H, W, C], raw), `label` (index into the classes) and
+`sha256` (of the original file, 64 hex digits). Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
+https://protobuf.dev/programming-guides/encoding/
+"""
+
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+import numpy as np
+
+from assay import files
+from assay.errors import AssayError
+
+SUFFIX = ".tfrecord"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Example:
+    image: np.ndarray  # uint8 [H, W, C]
+    label: int
+    sha256: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Split:
+    n_images: int
+    class_counts: tuple[int, ...]  # by label
+    shards: tuple[str, ...]  # file names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """What the shards hold: records.json."""
+
+    height_px: int
+    width_px: int
+    channels: int
+    classes: tuple[str, ...]  # sorted; a label is an index into them
+    splits: dict[str, Split]
+
+
+def write(file: Path, examples: Iterable[Example]) -> None:
+    with files.replacing(file) as out:
+        for example in examples:
+            _write_record(out, _serialize(example))
+
+
+def is_whole(file: Path) -> bool:
+    """Return whether every record of the shard carries its own checksum."""
+    try:
+        for _ in read_payloads(file):
+            pass
+    except (AssayError, FileNotFoundError):
+        return False
+    return True
+
+
+def read_payloads(file: Path) -> Iterator[bytes]:
+    """Yield the serialized examples of a shard; one that is cut or altered is an `AssayError`."""
+    with file.open("rb") as content:
+        while head := content.read(12):
+            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
+            if len(head) < 12 or head[8:] != _masked_crc(head[:8]):
+                raise AssayError(f"{file}: broken record; delete the file and run preprocess again")
+            payload, check = content.read(length), content.read(4)
+            if len(payload) < length or check != _masked_crc(payload):
+                raise AssayError(f"{file}: broken record; delete the file and run preprocess again")
+            yield payload
+
+
+def write_index(file: Path, index: Index) -> None:
+    files.write_json(
+        file,
+        {
+            "height_px": index.height_px,
+            "width_px": index.width_px,
+            "channels": index.channels,
+            "classes": index.classes,
+            "splits": {
+                name: {"n_images": split.n_images, "class_counts": split.class_counts, "shards": split.shards}
+                for name, split in index.splits.items()
+            },
+        },
+    )
+
+
+def read_index(file: Path) -> Index:
+    content = files.read_json(file)
+    splits = {
+        name: Split(n_images=s["n_images"], class_counts=tuple(s["class_counts"]), shards=tuple(s["shards"]))
+        for name, s in content.pop("splits").items()
+    }
+    return Index(**{**content, "classes": tuple(content["classes"])}, splits=splits)
+
+
+def _write_record(out: BinaryIO, payload: bytes) -> None:
+    length = struct.pack("<Q", len(payload))
+    out.write(length + _masked_crc(length) + payload + _masked_crc(payload))
+
+
+def _masked_crc(content: bytes) -> bytes:
+    crc = google_crc32c.value(content)
+    return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
+
+
+def _serialize(example: Example) -> bytes:
+    """Return the protobuf bytes of the example, its features sorted by name."""
+    features = [
+        ("image", _field(1, _field(1, example.image.tobytes()))),
+        ("label", _field(3, _field(1, _varint(example.label)))),
+        ("sha256", _field(1, _field(1, example.sha256.encode()))),
+    ]
+    entries = b"".join(_field(1, _field(1, name.encode()) + _field(2, value)) for name, value in features)
+    return _field(1, entries)
+
+
+def _field(number: int, content: bytes) -> bytes:
+    """Return a length-delimited protobuf field."""
+    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+
+
+def _varint(value: int) -> bytes:
+    low, rest = value & 0x7F, value >> 7
+    return bytes([low | 0x80]) + _varint(rest) if rest else bytes([low])

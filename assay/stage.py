@@ -1,0 +1,139 @@
+"""How every stage starts and ends, whoever started it: `dvc repro`, the flow, or a person.
+
+The process dies with the DVC that started it, checks params.yaml as a whole, refuses to be recorded when its inputs
+changed under it, and turns an `AssayError` into one message and its exit code.
+"""
+
+import ctypes
+import errno
+import json
+import os
+import re
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn
+
+import yaml
+
+from assay import alert, params
+from assay.errors import AssayError, InputsChanged
+
+PIPELINE = Path("dvc.yaml")
+OUTCOME = "ASSAY_OUTCOME"  # the flow names a file in it: {"exit_code", "message"} of a stage that really ran
+PARENT = "ASSAY_PARENT"  # the process id that the flow's child and its stage must have as their parent
+PR_SET_PDEATHSIG = 1
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def run(name: str, main: Callable[[params.Params], None]) -> NoReturn:
+    """Run `main` as the stage `name` and exit: 0, or the exit code of the `AssayError`, or 1 after a traceback.
+
+    A bad end is told to people once: here, or by the flow if it waits for the outcome, for it knows of retries.
+    """
+    code, message = _attempt(name, main)
+    if code:
+        print(message, file=sys.stderr, flush=True)
+    if outcome := os.environ.get(OUTCOME):
+        Path(outcome).write_text(json.dumps({"exit_code": code, "message": message}))
+    elif code:
+        alert.send(alert.title(name, code), message)
+    sys.exit(code)
+
+
+def _attempt(name: str, main: Callable[[params.Params], None]) -> tuple[int, str]:
+    """Return the exit code and, if that is not 0, what to tell people."""
+    try:
+        if "DVC_STAGE" in os.environ:
+            die_with_parent()
+        p = params.load()
+        before = inputs(name, p)
+        main(p)
+        _check_unchanged(name, before, inputs(name, p))
+    except AssayError as error:
+        return error.exit_code, f"{name}: {error}"
+    except OSError as error:
+        if error.errno in DISK:
+            where = error.filename or "an output"
+            return 1, f"{name}: {where}: {os.strerror(error.errno)}; nothing was recorded"
+        return 1, _bug(name, error)
+    except Exception as error:
+        return 1, _bug(name, error)
+    return 0, ""
+
+
+def _bug(name: str, error: Exception) -> str:
+    """Return what is wrong in a first line that stands for the rest, then the traceback."""
+    first = " ".join(f"{name}: {type(error).__name__}: {error}".split())
+    return f"{first}\n{traceback.format_exc().rstrip()}"
+
+
+def _check_unchanged(name: str, before: dict[str, Any], after: dict[str, Any]) -> None:
+    changed = sorted(key for key in before.keys() | after.keys() if before.get(key) != after.get(key))
+    if changed:
+        more = f" and {len(changed) - 5:,} more" if len(changed) > 5 else ""
+        raise InputsChanged(
+            f"{', '.join(changed[:5])}{more} changed while {name} ran; nothing is recorded, run it again"
+        )
+
+
+def inputs(name: str, p: params.Params) -> dict[str, Any]:
+    """Return what identifies each declared input of the stage now: a file's size, time and inode, a parameter's value.
+
+    DVC hashes the inputs after the command ended, and so records the wrong ones if they changed meanwhile
+    (github.com/treeverse/dvc/issues/11058).
+    """
+    if not PIPELINE.exists():
+        return {}
+    declared = yaml.safe_load(PIPELINE.read_text())["stages"].get(name, {})
+    found: dict[str, Any] = {}
+    for template in declared.get("deps", []):
+        dep = Path(resolve(template, p))
+        for file in sorted(dep.rglob("*")) if dep.is_dir() else [dep]:
+            if file.is_file() and "__pycache__" not in file.parts:
+                status = file.stat()
+                found[str(file)] = (status.st_size, status.st_mtime_ns, status.st_ino)
+    values = yaml.safe_load(params.FILE.read_text())
+    for key in declared.get("params", []):
+        section = key.split(".")[0]
+        found[f"{params.FILE}:{section}"] = values.get(section)
+    return found
+
+
+def resolve(template: str, p: params.Params) -> str:
+    """Return the text with the value of each `${paths.name}` of dvc.yaml in its place."""
+
+    def value(reference: re.Match[str]) -> str:
+        found: Any = p
+        for part in reference[1].split("."):
+            found = getattr(found, part)
+        return str(found)
+
+    return re.sub(r"\$\{([\w.]+)\}", value, template)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent dies, so that no orphan goes on training.
+
+    Raises `AssayError` if the parent is not the one named in `ASSAY_PARENT`: it died already, or a shell stands between
+    and would hide its death.
+    """
+    parent = int(os.environ.get(PARENT, os.getppid()))
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    else:
+        threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+    if os.getppid() != parent:
+        raise AssayError(
+            "a shell stands between DVC and this process; is cmd one simple command (dvc.yaml) and bash here?"
+        )
+
+
+def _exit_without(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)

@@ -1,0 +1,50 @@
+"""Say whether the model may replace the champion, and why."""
+
+import hashlib
+from dataclasses import asdict
+
+import pandas as pd
+
+from assay import files, gate, manifest, params, records, registry, report, stage
+
+
+def main(p: params.Params) -> None:
+    gate.check_open(p.paths.passed, p.paths.manifest)
+    metrics = files.read_json(p.paths.metrics.eval)["eval"]
+    test = read_test(p.paths)
+    model_sha256 = files.sha256(p.paths.model)
+    champion = registry.champion_of(files.read_json(p.paths.champions), model_sha256)
+    checks = registry.absolute_checks(metrics, p.register)
+    checks += [registry.compare(champion, test, p.register)] if champion else []
+    candidate = {
+        "verdict": registry.verdict(checks),
+        "checks": [asdict(check) for check in checks],
+        "champion": champion and champion["version"],
+        "model": {"sha256": model_sha256, "bytes": p.paths.model.stat().st_size},
+        "data": {"manifest": files.sha256(p.paths.manifest)},
+        "split": {"test": hashlib.sha256("".join(test["sha256"]).encode()).hexdigest(), "n_test_images": len(test)},
+        "last_batch": int(test["batch"].max()),
+        "errors": test.loc[~test["correct"], "sha256"].tolist(),
+    }
+    files.write_json(p.paths.candidate, candidate)
+    index = records.read_index(p.paths.index)
+    data = files.read_json(p.paths.metrics.data)["data"]
+    shape = {"height_px": index.height_px, "width_px": index.width_px, "channels": index.channels}
+    card = report.render("card.md", candidate=candidate, metrics=metrics, data=data, classes=index.classes, **shape)
+    files.write_text(p.paths.card, card)
+    against = f"champion {champion['version']}" if champion else "no champion yet"
+    print(f"{candidate['verdict']} ({against})", *(f"  {'+' if c.passed else '-'} {c.text}" for c in checks), sep="\n")
+
+
+def read_test(paths: params.Paths) -> pd.DataFrame:
+    """Return one row per test image, sorted by `sha256`: `batch` is the number of its batch, `correct` the outcome."""
+    texts = {"sha256": str, "label": str, "predicted": str}
+    predicted = pd.read_csv(paths.predictions, dtype=texts, keep_default_na=False)
+    rows = manifest.read(paths.manifest).drop_duplicates("sha256")
+    test = predicted.merge(rows[["sha256", "batch"]], on="sha256", how="left", validate="one_to_one")
+    test["batch"] = test["batch"].str.partition("-")[0].astype(int)
+    return test.assign(correct=test["label"] == test["predicted"]).sort_values("sha256")
+
+
+if __name__ == "__main__":
+    stage.run("register", main)

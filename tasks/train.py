@@ -1,0 +1,76 @@
+"""Fit the classifier to the train split; keep the epoch that the val split likes best."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from assay import dataset, files, model, params, records, stage
+from assay.errors import AssayError
+
+DECIMALS = 5  # of losses and shares; a GPU's noise is smaller
+
+
+def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> dict[str, float]:
+    """Return what metrics/train.json says of the best epoch; the model and its history are written.
+
+    `loss` to `val_accuracy` are measured without augmentation, dropout and class weights. `gap` is accuracy minus
+    val_accuracy: large means overfitting. Raises `AssayError` when a split or a class has nothing to learn from.
+    """
+    index = records.read_index(paths.index)
+    _check(index)
+    model.set_up(threads=threads, seed=seed)
+    classifier = model.build(index, p)
+    val = dataset.ordered(paths.records, index, "val", batch_images=p.batch_images)
+    fit = model.fit(
+        classifier,
+        dataset.shuffled(paths.records, index, "train", seed=seed, p=p),
+        val,
+        epochs=p.epochs,
+        class_weights=_balance(index.splits["train"].class_counts) if p.class_weights == "balanced" else None,
+    )
+    model.write(paths.model, classifier, index.classes)
+    _write_history(paths, fit)
+    same_train = dataset.ordered(paths.records, index, "train", batch_images=p.batch_images)
+    loss, accuracy = classifier.evaluate(same_train, verbose=0)
+    val_loss, val_accuracy = classifier.evaluate(val, verbose=0)
+    measured = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
+    counted = {"best_epoch": fit.best_epoch, "epochs": p.epochs, "n_parameters": classifier.count_params()}
+    return {
+        name: round(value, DECIMALS) for name, value in (measured | {"gap": accuracy - val_accuracy}).items()
+    } | counted
+
+
+def _check(index: records.Index) -> None:
+    for split in ("train", "val"):
+        if not index.splits[split].n_images:
+            raise AssayError(f"{split}: 0 images, at least 1 is needed (params.yaml: ingest.val_share and test_share)")
+    counts = index.splits["train"].class_counts
+    if unseen := [name for name, count in zip(index.classes, counts, strict=True) if not count]:
+        raise AssayError(
+            f"train: no image of {', '.join(unseen)}; every class needs one (the source, or ingest's shares)"
+        )
+
+
+def _balance(class_counts: Sequence[int]) -> dict[int, float]:
+    """Return the weight of each label that makes all classes count the same; the mean over images is 1."""
+    total = sum(class_counts) / len(class_counts)
+    return {label: total / count for label, count in enumerate(class_counts)}
+
+
+def _write_history(paths: params.Paths, fit: model.Fit) -> None:
+    rows = pd.DataFrame(fit.epochs)[["loss", "val_loss", "accuracy", "val_accuracy"]].round(DECIMALS)
+    rows.insert(0, "epoch", range(1, len(rows) + 1))
+    files.write_text(paths.history, rows.to_csv(index=False, lineterminator="\n"))
+
+
+def main(p: params.Params) -> None:
+    measured = train(p.paths, p.train, seed=p.seed, threads=p.threads)
+    files.write_json(p.paths.metrics.train, {"train": measured})
+    print(
+        f"best epoch {measured['best_epoch']} of {measured['epochs']}: accuracy {measured['accuracy']:.4f} on train, "
+        f"{measured['val_accuracy']:.4f} on val"
+    )
+
+
+if __name__ == "__main__":
+    stage.run("train", main)

@@ -1,0 +1,271 @@
+"""Suites are read strictly, and what Great Expectations lets pass in silence fails."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+
+from assay import expectations, manifest
+from assay.errors import AssayError
+
+OUT = object()  # for a key that is not written
+
+
+def rule(**changes: object) -> dict[str, object]:
+    whole = {
+        "rule": "size",
+        "type": "expect_column_values_to_be_between",
+        "column": "width_px",
+        "min_value": 8,
+        "severity": "info",
+        "note": "why",
+    }
+    return {key: value for key, value in (whole | changes).items() if value is not OUT}
+
+
+def write_suite(folder: Path, *rules: object, **top: object) -> Path:
+    (folder / "images.yaml").write_text(yaml.safe_dump({"table": "images", "expectations": list(rules)} | top))
+    return folder
+
+
+def rows(*given: dict[str, object]) -> pd.DataFrame:
+    """Return a manifest of sound images, each with the changes given."""
+    whole = [
+        {
+            "path": f"{number}.png",
+            "label": "cat",
+            "split": "train",
+            "sha256": f"{number}",
+            "bytes": 100,
+            "decodable": True,
+            "reason": "",
+            "format": "PNG",
+            "width_px": 10,
+            "height_px": 10,
+            "mode": "L",
+            "pixels": f"{number}",
+            "batch": "0.tar",
+            "offset": 0,
+        }
+        | changes
+        for number, changes in enumerate(given)
+    ]
+    table = pd.DataFrame(whole, columns=manifest.SCHEMA.names)
+    return table.astype({"width_px": "Int64", "height_px": "Int64", "decodable": bool})
+
+
+def check(folder: Path, table: pd.DataFrame, *rules: object) -> list[expectations.Result]:
+    found = expectations.read(write_suite(folder, *rules))
+    return expectations.check(found, expectations.tables(table, expectations.known_classes(found)))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"rule": OUT}, "expectation 1: rule: 'missing', must be a text"),
+        ({"severity": OUT}, "size: severity: 'missing', must be a text"),
+        ({"note": ""}, "size: note: '', must be a text"),
+        ({"severity": "critcal"}, "size: severity: unknown 'critcal'; did you mean 'critical'?"),
+        ({"table": "image"}, "size: table: unknown 'image'; did you mean 'images'?"),
+        ({"type": "expect_column_value_to_be_between"}, "did you mean 'expect_column_values_to_be_between'?"),
+        ({"column": "width"}, "size: column: unknown 'width'; "),
+        ({"column": "share"}, "size: column: unknown 'share'; "),
+        ({"column": OUT}, "size: column: field required"),
+        ({"min_valu": 8}, "size: key: unknown 'min_valu'; did you mean 'min_value'?"),
+        ({"row_condition": "x"}, "size: key: unknown 'row_condition'; "),
+        ({"min_value": None}, "size: min_value: empty, must hold a value"),
+        ({"min_value": OUT}, "size: min_value and max_value cannot both be None"),
+        ({"mostly": 0}, "size: mostly: 0, must be a number above 0 and at most 1"),
+    ],
+)
+def test_wrong_rule_is_named_with_file_and_key(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    write_suite(tmp_path, rule(**changes))
+    with pytest.raises(AssayError) as error:
+        expectations.read(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'images.yaml'}: ")
+    assert said in str(error.value)
+    assert error.value.exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("table: [", "not YAML"),
+        ("", "holds no keys, must hold table and expectations"),
+        ("tables: images", "key: unknown 'tables'; did you mean 'table'?"),
+        ("table: pixels\nexpectations: []", "table: unknown 'pixels'; known: images, classes, splits"),
+        ("table: images", "expectations: none, must be a list of at least one"),
+        ("table: images\nexpectations: []", "expectations: none, must be a list of at least one"),
+        ("table: images\nexpectations: [size]", "expectation 1: 'size', must hold keys"),
+    ],
+)
+def test_wrong_suite_is_named(tmp_path: Path, text: str, said: str) -> None:
+    (tmp_path / "images.yaml").write_text(text)
+    with pytest.raises(AssayError) as error:
+        expectations.read(tmp_path)
+    assert str(error.value).startswith(f"{tmp_path / 'images.yaml'}: {said}")
+
+
+def test_folder_without_suites_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="no suite in it"):
+        expectations.read(tmp_path)
+
+
+def test_two_rules_of_one_name_are_refused(tmp_path: Path) -> None:
+    write_suite(tmp_path, rule(), rule(column="height_px"))
+    with pytest.raises(AssayError, match="size: rule: 2 of this name, must be one"):
+        expectations.read(tmp_path)
+
+
+def test_unquoted_class_is_refused(tmp_path: Path) -> None:
+    kind = "expect_column_values_to_be_in_set"
+    write_suite(tmp_path, rule(type=kind, column="label", min_value=OUT, value_set=["0", 1]))
+    with pytest.raises(AssayError, match="size: value_set: 1, must be a text: put it in quotes"):
+        expectations.read(tmp_path)
+
+
+def test_rules_come_sorted_by_file_and_then_as_written(tmp_path: Path) -> None:
+    for suite, names in {"b": ["z", "a"], "a": ["m"]}.items():
+        content = {"table": "images", "expectations": [rule(rule=name) for name in names]}
+        (tmp_path / f"{suite}.yaml").write_text(yaml.safe_dump(content))
+    assert [(r.suite, r.rule) for r in expectations.read(tmp_path)] == [("a", "m"), ("b", "z"), ("b", "a")]
+
+
+def test_results_come_in_the_order_of_the_rules(tmp_path: Path) -> None:
+    kinds = [f"expect_column_{measure}_to_be_between" for measure in ("max", "values", "min")]
+    given = [
+        rule(rule=f"{column} {kind}", type=kind, column=column) for kind in kinds for column in ("bytes", "width_px")
+    ]
+    assert [r.rule.rule for r in check(tmp_path, rows({}), *given)] == [each["rule"] for each in given]
+
+
+def test_empty_table_fails_as_critical(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows(), rule())
+    assert (result.success, result.severity, result.n_rows) == (False, "critical", 0)
+    assert result.message == f"size: there are no images to check ({tmp_path / 'images.yaml'}: size)"
+
+
+def test_missing_column_fails_as_critical(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows({}).drop(columns="width_px"), rule())
+    assert (result.success, result.severity) == (False, "critical")
+    assert result.message.startswith("size: could not be measured: ")
+    assert "width_px" in result.message
+
+
+def test_wrong_kind_of_value_fails_as_critical(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows({}), rule(column="label"))
+    assert (result.success, result.severity) == (False, "critical")
+    assert result.message.startswith("size: could not be measured: ")
+
+
+def test_missing_value_fails(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows({}, {"width_px": pd.NA}), rule())
+    assert not result.success
+    assert result.failing == [("1.png", "missing")]
+
+
+def test_missing_value_fails_a_rule_on_the_whole_column(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows({}, {"width_px": pd.NA}), rule(type="expect_column_max_to_be_between"))
+    assert not result.success
+    assert result.failing == [("1.png", "missing")]
+
+
+def test_missing_value_satisfies_the_rule_that_wants_it(tmp_path: Path) -> None:
+    kind = "expect_column_values_to_be_null"
+    (result,) = check(tmp_path, rows({"batch": None}), rule(type=kind, column="batch", min_value=OUT))
+    assert result.success
+
+
+def test_missing_value_counts_against_mostly(tmp_path: Path) -> None:
+    """Great Expectations leaves it out of the count: one of two would be all."""
+    (result,) = check(tmp_path, rows({}, {"width_px": pd.NA}), rule(mostly=0.6))
+    assert not result.success
+
+
+def test_image_that_does_not_decode_counts_for_decodable_alone(tmp_path: Path) -> None:
+    kind = "expect_column_values_to_be_in_set"
+    decodable = rule(rule="decodable", type=kind, column="decodable", min_value=OUT, value_set=[True], mostly=0.5)
+    broken = {"decodable": False, "reason": "truncated", "width_px": pd.NA, "split": None}
+    size, decodes = check(tmp_path, rows({}, broken), rule(), decodable)
+    assert (size.success, size.n_rows, size.failing) == (True, 1, [])
+    assert (decodes.success, decodes.n_rows, decodes.failing) == (True, 2, [("1.png", "truncated")])
+
+
+def test_copies_are_counted_by_pixels() -> None:
+    table = rows({"pixels": "x"}, {"pixels": "y"}, {"pixels": "x", "label": "dog", "split": "test"}, {"pixels": None})
+    images = expectations.tables(table, [])["images"]
+    assert images[list(expectations.COPIES)].fillna(-1).to_numpy().tolist() == [
+        [2, 2, 2],
+        [1, 1, 1],
+        [2, 2, 2],
+        [-1, -1, -1],
+    ]
+
+
+def test_copies_stand_together_among_the_failures(tmp_path: Path) -> None:
+    table = rows({"pixels": "y"}, {"pixels": "x"}, {"pixels": "y"}, {"pixels": "x"})
+    (result,) = check(tmp_path, table, rule(column="copies", min_value=OUT, max_value=1))
+    assert [name for name, _ in result.failing] == ["1.png", "3.png", "0.png", "2.png"]
+
+
+def test_classes_count_images_with_a_split() -> None:
+    table = rows({}, {}, {"split": "test"}, {"label": "dog", "split": "val"}, {"label": "dog", "split": None})
+    classes = expectations.tables(table, ["cat", "dog", "owl"])["classes"]
+    assert classes.to_dict("list") == {
+        "label": ["cat", "dog"],
+        "n_images": [3, 1],
+        "share": [0.75, 0.25],
+        "imbalance": [1.0, 3.0],
+        "train": [2, 0],
+        "val": [0, 1],
+        "test": [1, 0],
+    }
+
+
+def test_splits_hold_a_zero_for_a_known_class_without_images() -> None:
+    splits = expectations.tables(rows({}), ["cat", "owl"])["splits"]
+    expected = [("train", "cat", 1), ("val", "cat", 0), ("test", "cat", 0)] + [(s, "owl", 0) for s in manifest.SPLITS]
+    assert list(splits.itertuples(index=False, name=None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limit"),
+    [
+        ({"min_value": 8, "max_value": 20000}, "at least 8 and at most 20,000"),
+        (
+            {"min_value": OUT, "max_value": 9, "strict_max": True, "mostly": 0.9},
+            "less than 9 in at least 90% of the images",
+        ),
+        (
+            {"type": "expect_column_values_to_match_regex", "column": "path", "min_value": OUT, "regex": "^a"},
+            "match regex '^a'",
+        ),
+        ({"type": "expect_column_values_to_be_unique", "min_value": OUT}, "unique"),
+        ({"type": "expect_column_values_to_not_be_null", "min_value": OUT}, "not null"),
+        (
+            {
+                "type": "expect_column_values_to_not_be_in_set",
+                "column": "mode",
+                "min_value": OUT,
+                "value_set": ["P"],
+            },
+            "not 'P'",
+        ),
+    ],
+)
+def test_limit_reads_well(tmp_path: Path, arguments: dict[str, object], limit: str) -> None:
+    (found,) = expectations.read(write_suite(tmp_path, rule(**arguments)))
+    assert expectations.limit(found) == limit
+
+
+def test_passing_rule_says_nothing(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows({}, {"width_px": 30}), rule())
+    assert (result.success, result.severity, result.observed) == (True, "info", "10 to 30")
+    assert (result.failing, result.message) == ([], "")
+
+
+def test_whole_table_rule_says_what_it_saw(tmp_path: Path) -> None:
+    (result,) = check(tmp_path, rows({}), rule(type="expect_column_mean_to_be_between", min_value=11))
+    assert not result.success
+    assert result.message == f"size: mean of width_px: 10, must be at least 11 ({tmp_path / 'images.yaml'}: size)"

@@ -1,0 +1,511 @@
+"""The flow in throwaway DVC repositories: three tiny stages, a real Prefect server, real processes."""
+
+import ast
+import fcntl
+import json
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import yaml
+from click.testing import CliRunner
+from prefect import get_client
+from prefect.artifacts import Artifact
+from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
+from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.testing.utilities import prefect_test_harness
+from test_alert import receiving
+
+from assay import alert, stage
+from assay.errors import AssayError
+from flows import dag, retrain
+
+ROOT = Path(__file__).parent.parent
+
+# Copies its input; before that it does what a file, of which DVC knows nothing, tells it.
+STEP = """
+import os, sys, time
+from pathlib import Path
+from assay import stage
+from assay.errors import AssayError, GateClosed
+
+name, source, out = sys.argv[1:]
+
+def main(p):
+    print("working on", name)
+    if (does := Path(f"{name}.does")).exists():
+        exec(does.read_text())
+    Path(out).parent.mkdir(parents=True, exist_ok=True)
+    Path(out).write_text(Path(source).read_text())
+    Path(f"{name}.json").write_text('{"share": {"cat": 0.5}}')
+
+stage.run(name, main)
+"""
+
+
+def step(name: str, source: str, out: str, outs: str | None = None) -> dict[str, Any]:
+    return {
+        "cmd": f"python step.py {name} {source} {out}",
+        "deps": ["step.py", source],
+        "outs": [outs or out],
+        "metrics": [{f"{name}.json": {"cache": False}}],
+    }
+
+
+# Declared back to front; the order is DVC's to find.
+STAGES = {
+    "train": step("train", "passed", "model"),
+    "gate": step("gate", "reports/validation/results.json", "passed"),
+    "validate": step("validate", "data.json", "reports/validation/results.json", "reports/validation"),
+}
+ORDER = ["validate", "gate", "train"]
+RESULTS = {
+    "passed": False,
+    "n_images": 1797,
+    "expectations": [
+        {"severity": "critical", "success": True, "message": "fine", "observed": 1, "limit": 1, "failures": []},
+        {
+            "severity": "critical",
+            "success": False,
+            "message": "size: 2 | images are too small",
+            "observed": 2,
+            "limit": 0,
+            "failures": ["cat/0012.png", "dog/0007.png"],
+        },
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[None]:
+    """One Prefect server for all of these tests."""
+    # Each run would wait up to a second for the thread that sends heartbeats.
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        yield
+
+
+@pytest.fixture(scope="session")
+def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("initialised")
+    subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
+    (folder / ".dvc/config").write_text((ROOT / ".dvc/config").read_text())
+    shutil.copy(ROOT / "params.yaml", folder)
+    (folder / "step.py").write_text(STEP)
+    (folder / "data.json").write_text(json.dumps(RESULTS))
+    return folder
+
+
+@pytest.fixture
+def repo(initialised: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A DVC repository with the three stages, as the current folder."""
+    folder = tmp_path / "repo"
+    shutil.copytree(initialised, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    for name in (alert.URLS, stage.OUTCOME, stage.PARENT):
+        monkeypatch.delenv(name, raising=False)
+    declare()
+    return folder
+
+
+def declare(stages: dict[str, Any] = STAGES, **options: dict[str, Any]) -> None:
+    """Write dvc.yaml, with these options of Prefect for the stages that they name."""
+    with_meta = {
+        name: each | ({"meta": {"prefect": options[name]}} if name in options else {}) for name, each in stages.items()
+    }
+    Path("dvc.yaml").write_text(yaml.safe_dump({"stages": with_meta}, sort_keys=False))
+
+
+@dataclass
+class Ended:
+    code: int
+    run: FlowRun
+    tasks: list[TaskRun]  # in the order in which they began
+
+    @property
+    def states(self) -> list[tuple[str, str | None]]:
+        return [(task.name, task.state_name) for task in self.tasks]
+
+
+def run_flow(tasks: int) -> Ended:
+    """Run the flow as `python -m flows.retrain` does, and return what the server knows of it and its tasks."""
+    code = CliRunner().invoke(retrain.main).exit_code
+    with get_client(sync_client=True) as client:
+        (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
+
+        def all_ended() -> list[TaskRun] | None:  # their events reach the server after the flow's end
+            found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+            ended = [task for task in found if task.state and task.state.is_final()]
+            return ended if len(ended) == tasks else None
+
+        return Ended(code, run, sorted(until(all_ended), key=lambda each: str(each.start_time)))
+
+
+def until(ask: Callable[[], Any]) -> Any:
+    """Return the first answer that is neither None nor False."""
+    for _ in range(300):
+        if (answer := ask()) not in (None, False):
+            return answer
+        time.sleep(0.2)
+    raise AssertionError("it did not happen within a minute")
+
+
+def does(name: str, *lines: str) -> None:
+    Path(f"{name}.does").write_text("\n".join(lines))
+
+
+def artifact(key: str) -> str:
+    found = Artifact.get(key)
+    assert isinstance(found, Artifact) and isinstance(found.data, str)
+    return found.data
+
+
+def metrics() -> list[tuple[str, str, Any]]:
+    return [(row["stage"], row["metric"], row["value"]) for row in json.loads(artifact("metrics"))]
+
+
+def test_stages_come_in_the_order_of_this_projects_dvc_yaml(repo: Path) -> None:
+    for name in ("dvc.yaml", "params.yaml"):
+        shutil.copy(ROOT / name, repo)
+    listed = subprocess.run(
+        [sys.executable, "-m", "dvc", "stage", "list", "--name-only"], capture_output=True, text=True, check=True
+    )
+    stages = dag.stages()
+    assert [each.name for each in stages] == listed.stdout.split()
+    declared = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+    assert {each.name: each.options for each in stages} == {
+        name: each["meta"]["prefect"] for name, each in declared.items()
+    }
+
+
+def test_stages_come_in_the_order_in_which_dvc_repro_runs_them(repo: Path) -> None:
+    said = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "--dry"], capture_output=True, text=True, check=True
+    ).stdout
+    assert [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")] == ORDER
+    stages = dag.stages()
+    assert [each.name for each in stages] == ORDER
+    assert [each.upstream for each in stages] == [(), ("validate",), ("gate",)]
+    assert stages[0].metrics == (repo / "validate.json",)
+
+
+def test_tracked_data_are_no_stage(repo: Path) -> None:
+    outs = [{"md5": "d41d8cd98f00b204e9800998ecf8427e", "size": 0, "hash": "md5", "path": "data.json"}]
+    Path("data.json.dvc").write_text(yaml.safe_dump({"outs": outs}))
+    stages = dag.stages()
+    assert [(each.name, each.upstream) for each in stages][0] == ("validate", ())
+    assert len(stages) == 3
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"retry": 1},
+            "dvc.yaml: gate: meta.prefect.retry: unknown key; "
+            "known here: retries, retry_delay_seconds, tags, timeout_seconds",
+        ),
+        ({"retries": "two"}, "dvc.yaml: gate: meta.prefect.retries: 'two' is not a number"),
+        ({"tags": "gpu"}, "dvc.yaml: gate: meta.prefect.tags: 'gpu' is not a list"),
+    ],
+)
+def test_option_that_prefect_would_not_understand_is_named(repo: Path, options: dict[str, Any], message: str) -> None:
+    declare(gate=options)
+    with pytest.raises(AssayError) as raised:
+        dag.stages()
+    assert str(raised.value) == message
+
+
+def test_dvc_yaml_that_dvc_cannot_read_is_an_error_of_one_line_and_an_alert(
+    repo: Path, server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("dvc.yaml").write_text("stages: {gate: {deps: [a]}}")
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        ended = run_flow(tasks=0)
+    assert (ended.code, ended.run.state_name) == (1, "Failed")
+    assert ended.run.state and (ended.run.state.message or "").startswith("dvc.yaml: ")
+    assert [each["title"] for each in received] == ["Assay: the pipeline cannot start"]
+
+
+def test_stages_run_then_are_skipped_then_restored(repo: Path, server: None) -> None:
+    declare(train={"tags": ["gpu"]})
+    ended = run_flow(tasks=3)
+    assert (ended.code, ended.run.name != "", ended.run.state_name) == (0, True, "Completed")
+    assert ended.states == [(name, "Completed") for name in ORDER]
+    assert [(task.task_inputs["wait_for"] != [], "gpu" in task.tags) for task in ended.tasks] == [
+        (False, False),
+        (True, False),
+        (True, True),
+    ]
+    assert Path("model").read_text() == Path("data.json").read_text()
+
+    assert run_flow(tasks=3).states == [(name, "Skipped") for name in ORDER]
+    assert metrics() == [(name, "share.cat", 0.5) for name in ORDER]
+
+    for name in ("passed", "model"):
+        Path(name).unlink()
+    assert run_flow(tasks=3).states == [("validate", "Skipped"), ("gate", "Restored"), ("train", "Restored")]
+
+
+def test_line_of_a_stage_is_logged_while_the_stage_still_runs(repo: Path, server: None) -> None:
+    declare({"validate": STAGES["validate"]})
+    does("validate", "print('ready')", "end = time.time() + 60")
+    with Path("validate.does").open("a") as file:
+        file.write("\nwhile not Path('heard').exists(): assert time.time() < end; time.sleep(0.1)")
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "ready":
+                Path("heard").touch()
+
+    listener = Listener()
+    logging.getLogger("prefect.task_runs").addHandler(listener)
+    try:
+        assert run_flow(tasks=1).states == [("validate", "Completed")]
+    finally:
+        logging.getLogger("prefect.task_runs").removeHandler(listener)
+
+
+def test_closed_gate_is_a_rejection_that_is_not_tried_again(
+    repo: Path, server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_flow(tasks=3)  # leaves metrics of `train`, which the second run must not show
+    declare(gate={"retries": 2})
+    Path("data.json").write_text(json.dumps(RESULTS | {"n_images": 1798}))
+    does("gate", "raise GateClosed('closed by 1 critical expectation\\nsize: 2 images are too small')")
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        ended = run_flow(tasks=2)
+    assert (ended.code, ended.run.state_name, ended.run.state_type) == (3, "Rejected", "FAILED")
+    assert ended.run.state and ended.run.state.message == "gate: closed by 1 critical expectation"
+    assert ended.states == [("validate", "Completed"), ("gate", "Rejected")]
+    assert ended.tasks[1].run_count == 1
+    assert "1798" not in Path("model").read_text()
+    assert [(each["title"], each["message"]) for each in received] == [
+        (
+            "Assay: gate rejected the data",
+            "gate: closed by 1 critical expectation\nsize: 2 images are too small",
+        )
+    ]
+    assert metrics() == [("validate", "share.cat", 0.5), ("gate", "", "failed"), ("train", "", "not run")]
+    assert artifact("gate").splitlines() == [
+        "# The gate is closed",
+        "",
+        "1,798 images, 1 failed expectations",
+        "",
+        *retrain.TABLE.splitlines(),
+        "| critical | size: 2 images are too small | 2 | 0 | cat/0012.png, dog/0007.png |",
+    ]
+
+
+def test_failed_stage_is_tried_again_and_then_told_once_with_its_reason(
+    repo: Path, server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare(validate={"retries": 1, "retry_delay_seconds": 0.1})
+    does("validate", "raise ValueError('the disk is on fire')")
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        ended = run_flow(tasks=1)
+    assert (ended.code, ended.run.state_name) == (1, "Failed")
+    assert ended.run.state and ended.run.state.message == "validate: ValueError: the disk is on fire"
+    assert ended.states == [("validate", "Failed")]
+    assert ended.tasks[0].run_count == 2
+    (told,) = received
+    assert told["title"] == "Assay: validate failed"
+    assert told["message"].startswith("validate: ValueError: the disk is on fire\nTraceback")
+    assert artifact("gate") == "The data were not validated."
+
+
+def test_stage_that_succeeds_at_the_second_try_alerts_nobody(
+    repo: Path, server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare({"validate": STAGES["validate"]}, validate={"retries": 1})
+    does("validate", "if not Path('tried').exists(): Path('tried').touch(); raise AssayError('the network is down')")
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        ended = run_flow(tasks=1)
+    assert (ended.code, ended.tasks[0].run_count, received) == (0, 2, [])
+
+
+def test_killed_stage_and_misused_dvc_are_told_by_the_flow(
+    repo: Path, server: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    declare({"validate": STAGES["validate"]})
+    does("validate", "os.kill(os.getpid(), 9)")
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        assert run_flow(tasks=1).states == [("validate", "Failed")]
+        assert "exited with -9" in received[0]["message"]
+
+        declare({"validate": STAGES["validate"]}, validate={"retries": 2})
+        Path("data.json").unlink()
+        ended = run_flow(tasks=1)
+        assert (ended.code, ended.states, ended.tasks[0].run_count) == (1, [("validate", "Refused")], 1)
+        assert "data.json" in received[1]["message"]
+    assert [each["title"] for each in received] == ["Assay: validate failed"] * 2
+
+
+def test_time_out_kills_the_stage(repo: Path, server: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare({"validate": STAGES["validate"]}, validate={"timeout_seconds": 8})
+    does("validate", "Path('began').touch(); time.sleep(600)")
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        ended = run_flow(tasks=1)
+    assert (ended.code, ended.states) == (1, [("validate", "TimedOut")])
+    assert Path("began").exists()
+    until(lambda: processes_in(repo) == [])
+    assert [each["message"] for each in received] == ["validate: Task run exceeded timeout of 8.0 second(s)"]
+
+
+def processes_in(folder: Path) -> list[int]:
+    """Return the living processes, other than this one, that work in the folder."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.pid != os.getpid() and process.status() != psutil.STATUS_ZOMBIE and process.cwd() == str(folder):
+                found.append(process.pid)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            continue
+    return found
+
+
+@pytest.fixture
+def start_flow(repo: Path, server: None) -> Iterator[Callable[[], subprocess.Popen[bytes]]]:
+    """Start the flow in a process of its own, whose stage `validate` sleeps; return when it does.
+
+    The environment is the poorest: no virtual environment on the path, and a shell that waits for its command.
+    """
+    declare({"validate": STAGES["validate"]})
+    does("validate", "Path('began').touch(); time.sleep(600)")
+    poor = os.environ | {"PATH": "/usr/bin:/bin", "SHELL": "/bin/sh", "PREFECT_API_URL": PREFECT_API_URL.value() or ""}
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start() -> subprocess.Popen[bytes]:
+        # A background job of a shell has SIGINT ignored, and a child of it too.
+        signals = signal.signal(signal.SIGINT, signal.default_int_handler)
+        started.append(subprocess.Popen([sys.executable, "-m", "flows.retrain"], env=poor))
+        signal.signal(signal.SIGINT, signals)
+        until(Path("began").exists)
+        return started[0]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_killed_flow_leaves_no_process_of_its_stage_and_no_lock(
+    number: signal.Signals, start_flow: Callable[[], subprocess.Popen[bytes]], repo: Path
+) -> None:
+    process = start_flow()
+    assert len(processes_in(repo)) == 3  # the flow, its child and the stage, and no shell between
+    process.send_signal(number)
+    assert process.wait() != 0
+    until(lambda: processes_in(repo) == [])
+    with Path(".dvc/tmp/retrain.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def test_second_flow_in_a_checkout_is_skipped_and_says_why(
+    start_flow: Callable[[], subprocess.Popen[bytes]], repo: Path
+) -> None:
+    first = start_flow()
+    second = run_flow(tasks=0)
+    assert (second.code, second.run.state_name, second.run.state_type) == (0, "Skipped", "COMPLETED")
+    assert second.run.state and "another run has this checkout" in (second.run.state.message or "")
+    assert first.poll() is None
+
+
+def test_server_that_does_not_answer_is_an_error_of_one_line(repo: Path) -> None:
+    dead = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_HOME": str(repo / ".prefect")}
+    done = subprocess.run([sys.executable, "-m", "flows.retrain"], env=dead, capture_output=True, text=True)
+    assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
+    assert "http://127.0.0.1:1/api does not answer (PREFECT_API_URL)" in done.stderr
+
+
+def test_prefect_is_imported_in_flows_only() -> None:
+    sources = [file for folder in ("assay", "tasks") for file in (ROOT / folder).rglob("*.py")]
+    assert ROOT / "assay/stage.py" in sources
+    assert {file.name for file in sources if imported(file) & {"prefect", "flows"}} == set()
+    assert "prefect" in imported(ROOT / "flows/retrain.py")
+    assert "prefect" not in imported(ROOT / "flows/reproduce.py")
+
+
+def imported(file: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module.split(".")[0])
+    return names
+
+
+def test_settings_of_prefect_toml_are_honoured() -> None:
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    ask = """
+from prefect.settings import get_current_settings as now
+s = now()
+print(s.home, s.server.analytics_enabled, s.server.ephemeral.startup_timeout_seconds, s.flows.heartbeat_frequency,
+      s.logging.to_api.when_missing_flow, s.server.concurrency.lease_storage.split(".")[-1],
+      sorted(s.server.services.db_vacuum.enabled))
+"""
+    said = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, env=clean, capture_output=True, text=True).stdout
+    assert said.split(maxsplit=6) == [
+        ".prefect",
+        "False",
+        "90",
+        "30",
+        "ignore",
+        "filesystem",
+        "['events', 'flow_runs']\n",
+    ]
+
+
+def test_scheduler_of_prefect_inserts_runs(tmp_path: Path) -> None:
+    """With SQLAlchemy 2.1 it inserts none, and nothing else shows it."""
+    code = """
+import asyncio
+from prefect.server import models, schemas
+from prefect.server.database import provide_database_interface
+from prefect.server.schemas.core import Deployment, DeploymentSchedule, Flow
+from prefect.server.schemas.schedules import CronSchedule
+
+async def main():
+    database = provide_database_interface()
+    await database.create_db()
+    async with database.session_context(begin_transaction=True) as session:
+        flow = await models.flows.create_flow(session, Flow(name="x"))
+        nightly = DeploymentSchedule(schedule=CronSchedule(cron="0 3 * * *", timezone="Europe/Berlin"), active=True)
+        wanted = Deployment(name="nightly", flow_id=flow.id, schedules=[nightly])
+        deployment = await models.deployments.create_deployment(session, wanted)
+        print(len(await models.deployments.schedule_runs(session, deployment.id)))
+
+asyncio.run(main())
+"""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PREFECT_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=tmp_path,
+        env=clean | {"PREFECT_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert int(done.stdout or 0) > 0, done.stderr

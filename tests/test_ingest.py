@@ -1,0 +1,186 @@
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import CLASSES, draw, png, run
+
+from assay import batch, files, ledger, manifest, params, source
+from tasks import ingest as task
+
+
+@pytest.fixture(autouse=True)
+def in_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout)
+
+
+def take_snapshot(checkout: Path, images: Path) -> None:
+    taken = source.snapshot(source.open_source(f"folder:{images}"))
+    files.write_json(checkout / "data/source.json", taken)
+
+
+def ingest(checkout: Path, images: Path) -> None:
+    take_snapshot(checkout, images)
+    task.main(params.load())
+
+
+def rows(checkout: Path) -> pd.DataFrame:
+    return manifest.read(checkout / "data/manifest.parquet").set_index("path")
+
+
+def hashes(checkout: Path) -> dict[str, str]:
+    made = [*(checkout / "data").rglob("*"), checkout / "metrics/data.json"]
+    return {str(f.relative_to(checkout)): hashlib.sha256(f.read_bytes()).hexdigest() for f in made if f.is_file()}
+
+
+def test_every_image_is_a_row_and_its_bytes_are_kept(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    found = rows(checkout)
+    assert len(found) == 150
+    assert found["split"].value_counts().to_dict() == {"train": 105, "val": 15, "test": 30}
+    for path in ("ape/000.png", "cow/049.png"):
+        row = found.loc[path]
+        with (checkout / "data/raw" / row["batch"]).open("rb") as tar:
+            kept = batch.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=row["sha256"])
+        assert kept == (images / path).read_bytes()
+        assert row["label"] == path[:3]
+        assert row[["width_px", "height_px", "format", "mode"]].tolist() == [12, 12, "PNG", "L"]
+
+
+def test_metrics_count_what_is_there(checkout: Path, images: Path) -> None:
+    (images / "ape/copy.png").write_bytes((images / "ape/000.png").read_bytes())
+    (images / "ape/broken.png").write_bytes(b"broken")
+    ingest(checkout, images)
+    counted = json.loads((checkout / "metrics/data.json").read_text())["data"]
+    assert sum(counted.pop("split").values()) == 151
+    assert counted == {
+        "n_images": 152, "n_set_aside": 1, "n_copies": 1, "n_classes": 3, "imbalance": 1.02,
+        "class": {"ape": 51, "bee": 50, "cow": 50},
+    }  # fmt: skip
+
+
+def test_odd_files_are_rows_with_a_reason_and_nothing_else_suffers(checkout: Path, images: Path) -> None:
+    (images / "ape/empty.png").write_bytes(b"")
+    (images / "ape/page.jpg").write_bytes(b"<html>")
+    (images / "ape/cut.png").write_bytes(png(1)[:-40])
+    (images / "ape/circle.png").symlink_to("circle.png")
+    (images / "stray.png").write_bytes(png(2))
+    ingest(checkout, images)
+    found = rows(checkout)
+    aside = found[found["split"].isna()]
+    assert dict(zip(aside.index, aside["reason"], strict=True)) == {
+        "ape/circle.png": "cannot be read: Too many levels of symbolic links",
+        "ape/cut.png": found.loc["ape/cut.png", "reason"],
+        "ape/empty.png": "empty file",
+        "ape/page.jpg": "not an image",
+        "stray.png": "",
+    }
+    assert found.loc["ape/cut.png", "reason"] != ""
+    assert found["split"].notna().sum() == 150
+
+
+def test_growth_is_a_new_batch_and_old_batches_and_splits_stay(
+    checkout: Path, images: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest(checkout, images)
+    before, old = rows(checkout), {f.name: f.stat().st_mtime_ns for f in (checkout / "data/raw").iterdir()}
+    draw(images, 10, first=50)
+    ingest(checkout, images)
+    assert "180 images, 30 of them new" in capsys.readouterr().out
+    after = rows(checkout)
+    assert after.loc[before.index, ["split", "batch", "offset"]].equals(before[["split", "batch", "offset"]])
+    assert {f.name: f.stat().st_mtime_ns for f in (checkout / "data/raw").iterdir() if f.name in old} == old
+    assert after["batch"].nunique() == 2
+
+
+def test_moved_label_keeps_split_and_batch(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    before = rows(checkout).loc["ape/007.png"]
+    (images / "ape/007.png").rename(images / "bee/corrected.png")
+    ingest(checkout, images)
+    after = rows(checkout).loc["bee/corrected.png"]
+    assert after["label"] == "bee"
+    assert after[["split", "batch", "offset", "sha256"]].equals(before[["split", "batch", "offset", "sha256"]])
+
+
+def test_second_run_and_a_run_from_the_ledger_alone_give_equal_bytes(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    draw(images, 10, first=50)
+    ingest(checkout, images)
+    first = hashes(checkout)
+    task.main(params.load())
+    assert hashes(checkout) == first
+    shutil.rmtree(checkout / "data/raw")
+    (checkout / "data/manifest.parquet").unlink()
+    task.main(params.load())
+    assert hashes(checkout) == first
+
+
+def test_broken_batch_is_written_again(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    first = hashes(checkout)
+    tar = next((checkout / "data/raw").iterdir())
+    tar.write_bytes(tar.read_bytes()[:5000])
+    task.main(params.load())
+    assert hashes(checkout) == first
+
+
+def test_changed_source_is_refused_and_nothing_is_touched(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    first = hashes(checkout)
+    draw(images, 1, first=99)
+    printed = run(checkout, "python", "-m", "tasks.ingest", code=1)
+    assert "now holds 153 images, not 150" in printed
+    assert f"assay snapshot folder:{images}" in printed
+    assert "Traceback" not in printed
+    assert hashes(checkout) == first
+
+
+def test_missing_source_is_named(checkout: Path, images: Path) -> None:
+    shutil.rmtree(images)
+    printed = run(checkout, "python", "-m", "tasks.ingest", code=1)
+    assert printed.strip() == f"ingest: folder:{images}: no such folder"
+
+
+def test_read_only_folder_is_named_and_nothing_is_lost(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    draw(images, 1, first=99)
+    take_snapshot(checkout, images)
+    first = hashes(checkout)
+    # Root may write anywhere, unless that right is taken away.
+    humbly = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    (checkout / "data/raw").chmod(0o500)
+    try:
+        printed = run(checkout, *humbly, "python", "-m", "tasks.ingest", code=1)
+    finally:
+        (checkout / "data/raw").chmod(0o700)
+    assert "data/raw/" in printed
+    assert "Permission denied" in printed
+    assert "Traceback" not in printed
+    assert hashes(checkout) == first
+
+
+def test_full_disk_is_said_and_leaves_no_half_file(checkout: Path, images: Path) -> None:
+    ingest(checkout, images)
+    draw(images, 20, first=50)
+    take_snapshot(checkout, images)
+    first = hashes(checkout)
+    # A limit on the size of a file stops a writer as a full disk does, with another number.
+    limited = "import resource, signal, runpy; signal.signal(signal.SIGXFSZ, signal.SIG_IGN);"
+    limited += "resource.setrlimit(resource.RLIMIT_FSIZE, (30000, 30000)); runpy.run_module('tasks.ingest', run_name='__main__')"
+    printed = run(checkout, "python", "-c", limited, code=1)
+    assert "File too large" in printed
+    assert hashes(checkout) == first
+
+
+def test_ledger_names_every_stored_content_once(checkout: Path, images: Path) -> None:
+    (images / "ape/broken.png").write_bytes(b"broken")
+    (images / "bee/copy.png").write_bytes((images / "bee/000.png").read_bytes())
+    ingest(checkout, images)
+    found = ledger.read(checkout / "data/ledger.csv")
+    assert len(found) == 151
+    assert found["sha256"].is_unique
+    assert sorted({entry.parent.name for entry in images.rglob("*.png")}) == list(CLASSES)

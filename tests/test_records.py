@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from assay import records
+from assay.errors import AssayError
+
+
+def example(label: int = 3, image: np.ndarray | None = None) -> records.Example:
+    pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3) if image is None else image
+    return records.Example(image=pixels, label=label, sha256="a1" * 32)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
+@given(label=st.integers(0, 2**40), image=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=20)))
+def test_bytes_are_those_of_tensorflows_writer(tmp_path: Path, label: int, image: np.ndarray) -> None:
+    import tensorflow as tf
+
+    features = {
+        "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "sha256": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"a1" * 32])),
+    }
+    theirs = tf.train.Example(features=tf.train.Features(feature=features))
+    with tf.io.TFRecordWriter(str(tmp_path / "theirs")) as writer:
+        writer.write(theirs.SerializeToString(deterministic=True))
+    records.write(tmp_path / "ours", [example(label, image)])
+    assert (tmp_path / "ours").read_bytes() == (tmp_path / "theirs").read_bytes()
+
+
+def test_any_altered_or_missing_byte_is_noticed(tmp_path: Path) -> None:
+    shard = tmp_path / "shard.tfrecord"
+    records.write(shard, [example(), example()])
+    whole = shard.read_bytes()
+    assert records.is_whole(shard)
+    assert len(list(records.read_payloads(shard))) == 2
+    for position in range(len(whole)):
+        shard.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
+        assert not records.is_whole(shard), position
+    for length in set(range(1, len(whole))) - {len(whole) // 2}:  # half of it is one whole record
+        shard.write_bytes(whole[:length])
+        assert not records.is_whole(shard), length
+
+
+def test_broken_shard_is_named(tmp_path: Path) -> None:
+    shard = tmp_path / "shard.tfrecord"
+    shard.write_bytes(b"no record")
+    with pytest.raises(AssayError, match=r"shard\.tfrecord: broken record"):
+        list(records.read_payloads(shard))
+
+
+def test_index_comes_back_as_it_was(tmp_path: Path) -> None:
+    split = records.Split(n_images=2, class_counts=(1, 1), shards=("a.tfrecord",))
+    index = records.Index(height_px=2, width_px=3, channels=1, classes=("a", "b"), splits={"train": split})
+    records.write_index(tmp_path / "index.json", index)
+    assert records.read_index(tmp_path / "index.json") == index

@@ -1,0 +1,136 @@
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from conftest import run
+from sklearn.datasets import load_digits
+
+from assay import files, image, source
+from assay.errors import AssayError
+
+
+def fill(folder: Path, *paths: str) -> Path:
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(path.encode())
+    return folder
+
+
+def paths(folder: Path) -> dict[str, str | None]:
+    return {entry.path: entry.label for entry in source.open_source(f"folder:{folder}").entries}
+
+
+def test_first_folder_is_the_class(tmp_path: Path) -> None:
+    assert paths(fill(tmp_path, "cat/1.png", "cat/deep/2.png", "dog/3.png")) == {
+        "cat/1.png": "cat",
+        "cat/deep/2.png": "cat",
+        "dog/3.png": "dog",
+    }
+
+
+def test_file_outside_the_classes_is_listed_without_a_label(tmp_path: Path) -> None:
+    assert paths(fill(tmp_path, "cat/1.png", "dog/2.png", "stray.png"))["stray.png"] is None
+
+
+def test_hidden_files_are_not_listed(tmp_path: Path) -> None:
+    assert list(paths(fill(tmp_path, "cat/1.png", "dog/2.png", "cat/.DS_Store", ".git/x/y"))) == ["cat/1.png", "dog/2.png"]
+
+
+def test_odd_names_are_listed_and_read(tmp_path: Path) -> None:
+    odd = ["cat/ü 1.png", "cat/new\nline.png", "dog/1.png"]
+    fill(tmp_path, *odd)
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/cat/\xff.png")).write_bytes(b"odd")
+    images = source.open_source(f"folder:{tmp_path}")
+    assert {entry.path: images.read(entry) for entry in images.entries} == {
+        "cat/\\xff.png": b"odd",
+        **{path: path.encode() for path in odd},
+    }
+
+
+def test_what_cannot_be_read_is_listed_and_raises_when_read(tmp_path: Path) -> None:
+    fill(tmp_path, "cat/1.png", "dog/1.png")
+    (tmp_path / "cat/nowhere.png").symlink_to("nothing")
+    (tmp_path / "cat/circle.png").symlink_to("circle.png")
+    os.mkfifo(tmp_path / "cat/pipe.png")
+    images = source.open_source(f"folder:{tmp_path}")
+    unreadable = [entry for entry in images.entries if entry.path not in ("cat/1.png", "dog/1.png")]
+    assert len(unreadable) == 3
+    for entry in unreadable:
+        with pytest.raises(OSError):
+            images.read(entry)
+
+
+@pytest.mark.parametrize(
+    ("listed", "said"),
+    [
+        ([], "no images in class sub-folders"),
+        (["1.png", "2.png"], "no images in class sub-folders"),
+        (["cat/1.png"], "only one class, 'cat'; a classifier needs at least two"),
+    ],
+)
+def test_source_without_two_classes_is_refused(tmp_path: Path, listed: list[str], said: str) -> None:
+    fill(tmp_path, *listed)
+    with pytest.raises(AssayError, match=said):
+        source.open_source(f"folder:{tmp_path}")
+
+
+@pytest.mark.parametrize("name", ["folder:", "sklearn:faces", "nonsense", "s3://bucket"])
+def test_unknown_source_says_which_are_known(name: str) -> None:
+    with pytest.raises(AssayError, match="is none of folder:PATH, sklearn:digits"):
+        source.open_source(name)
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    images, digits = source.open_source("sklearn:digits"), load_digits()
+    assert len(images.entries) == 1797
+    for number in (0, 5, 1796):
+        entry = next(entry for entry in images.entries if entry.path.endswith(f"/{number:04d}.png"))
+        pixels = image.prepare(images.read(entry), height_px=8, width_px=8, colour="grey").squeeze()
+        assert entry.label == str(digits.target[number])
+        assert (pixels == (digits.images[number] * 255 / 16).round()).all()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda folder: fill(folder, "cat/new.png"), "now holds 3 images, not 2"),
+        (lambda folder: (folder / "cat/1.png").write_bytes(b"longer than before"), "but other names or sizes"),
+        (lambda folder: (folder / "cat/1.png").rename(folder / "cat/2.png"), "but other names or sizes"),
+    ],
+)
+def test_source_that_no_longer_matches_its_snapshot_is_refused(tmp_path: Path, change: Callable[[Path], object], said: str) -> None:
+    folder = fill(tmp_path / "images", "cat/1.png", "dog/1.png")
+    taken = tmp_path / "source.json"
+    files.write_json(taken, source.snapshot(source.open_source(f"folder:{folder}")))
+    assert len(source.read_snapshot(taken).entries) == 2
+    change(folder)
+    with pytest.raises(AssayError, match=said) as raised:
+        source.read_snapshot(taken)
+    assert f"run `assay snapshot folder:{folder}`" in str(raised.value)
+
+
+@pytest.mark.parametrize("content", [None, "", "{}", "[]", '{"source": 3}'])
+def test_file_that_is_no_snapshot_says_what_to_run(tmp_path: Path, content: str | None) -> None:
+    taken = tmp_path / "source.json"
+    if content is not None:
+        taken.write_text(content)
+    with pytest.raises(AssayError, match="run `assay snapshot SOURCE`"):
+        source.read_snapshot(taken)
+
+
+def test_snapshot_command_writes_the_file_and_says_what_is_next(checkout: Path, images: Path) -> None:
+    before = (checkout / "data/source.json").read_bytes()
+    assert "unchanged" in run(checkout, "assay", "snapshot", str(images))
+    (images / "ape/more.png").write_bytes((images / "ape/000.png").read_bytes())
+    assert "151 images in 3 classes" in run(checkout, "assay", "snapshot", f"folder:{images}")
+    assert (checkout / "data/source.json").read_bytes() != before
+
+
+def test_refused_snapshot_leaves_the_old_one(checkout: Path, tmp_path: Path) -> None:
+    before = (checkout / "data/source.json").read_bytes()
+    (tmp_path / "empty").mkdir()
+    printed = run(checkout, "assay", "snapshot", str(tmp_path / "empty"), code=1)
+    assert "no images in class sub-folders" in printed
+    assert "Traceback" not in printed
+    assert (checkout / "data/source.json").read_bytes() == before
