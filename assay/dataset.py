@@ -46,7 +46,7 @@ def shuffled(folder: Path, index: Index, split: str, *, seed: int, p: params.Tra
         images, labels, _ = batch
         return augment.apply(images, tf.stack([tf.constant(seed, tf.int64), step]), p.augment), labels
 
-    return batches.map(change).prefetch(2)
+    return batches.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 def _shards(folder: Path, index: Index, split: str) -> list[str]:

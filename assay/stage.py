@@ -27,7 +27,7 @@ PIPELINE = Path("dvc.yaml")
 OUTCOME = "ASSAY_OUTCOME"  # the flow names a file in it: {"exit_code", "message"} of a stage that really ran
 PARENT = "ASSAY_PARENT"  # the process id that the flow's child and its stage must have as their parent
 PR_SET_PDEATHSIG = 1
-DISK = (errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS)
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 def run(name: str, main: Callable[[params.Params], None]) -> NoReturn:

@@ -73,21 +73,21 @@ def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, ra
     return pd.concat(places, ignore_index=True)
 
 
-def _offsets(images: source.Source, file: Path, paths: "pd.Series[str]") -> dict[str, int]:
+def _offsets(images: source.Source, file: Path, members: "pd.Series[str]") -> dict[str, int]:
     """Return where each image lies in the batch; it is written first if it is absent, broken or lacks one of them."""
     try:
         offsets = batch.read_offsets(file)
     except (FileNotFoundError, AssayError):
         offsets = {}
-    if set(paths.index) <= set(offsets):
+    if set(members.index) <= set(offsets):
         return offsets
-    batch.write(file, _contents(images, paths))
+    batch.write(file, _contents(images, members))
     return batch.read_offsets(file)
 
 
-def _contents(images: source.Source, paths: "pd.Series[str]") -> Iterator[tuple[str, bytes]]:
+def _contents(images: source.Source, members: "pd.Series[str]") -> Iterator[tuple[str, bytes]]:
     entries = {entry.path: entry for entry in images.entries}
-    for sha256, path in paths.items():
+    for sha256, path in members.items():
         content = images.read(entries[path])
         if hashlib.sha256(content).hexdigest() != sha256:
             raise AssayError(f"{path}: changed while it was read; run it again")

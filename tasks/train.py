@@ -26,7 +26,7 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
         dataset.shuffled(paths.records, index, "train", seed=seed, p=p),
         val,
         epochs=p.epochs,
-        class_weights=_balance(index.splits["train"].class_counts) if p.class_weights == "balanced" else None,
+        class_weights=balance(index.splits["train"].class_counts) if p.class_weights == "balanced" else None,
     )
     model.write(paths.model, classifier, index.classes)
     _write_history(paths, fit)
@@ -51,7 +51,7 @@ def _check(index: records.Index) -> None:
         )
 
 
-def _balance(class_counts: Sequence[int]) -> dict[int, float]:
+def balance(class_counts: Sequence[int]) -> dict[int, float]:
     """Return the weight of each label that makes all classes count the same; the mean over images is 1."""
     total = sum(class_counts) / len(class_counts)
     return {label: total / count for label, count in enumerate(class_counts)}

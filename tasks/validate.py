@@ -6,15 +6,15 @@ from typing import Any
 
 import pandas as pd
 
-from assay import expectations, files, manifest, params, report, stage
+from assay import expectations, files, manifest, params, report, stage, suites, wording
 
 CSV_COLUMNS = ("name", "suite", "rule", "severity", "column", "value", "limit")
 
 
 def main(p: params.Params) -> None:
     rows = manifest.read(p.paths.manifest)
-    rules = expectations.read(p.paths.expectations)
-    tables = expectations.tables(rows, expectations.known_classes(rules))
+    rules = suites.read(p.paths.expectations)
+    tables = expectations.tables(rows, suites.known_classes(rules))
     checked = expectations.check(rules, tables)
     results = as_results(checked, files.sha256(p.paths.manifest), len(rows))
     failures = failing_rows(checked)
@@ -46,7 +46,7 @@ def _as_result(result: expectations.Result) -> dict[str, Any]:
         "severity": result.severity,
         "success": result.success,
         "observed": result.observed,
-        "limit": expectations.limit(rule),
+        "limit": wording.limit(rule),
         "n_rows": result.n_rows,
         "n_failed": len(result.failing),
         "note": rule.note,
@@ -69,7 +69,7 @@ def failing_rows(checked: list[expectations.Result]) -> list[dict[str, str]]:
             "severity": "set aside" if r.success else r.severity,
             "column": r.rule.column,
             "value": value,
-            "limit": expectations.limit(r.rule),
+            "limit": wording.limit(r.rule),
         }
         for r in checked
         for name, value in r.failing

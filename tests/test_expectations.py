@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from assay import expectations, manifest
+from assay import expectations, manifest, suites, wording
 from assay.errors import AssayError
 
 OUT = object()  # for a key that is not written
@@ -56,8 +56,8 @@ def rows(*given: dict[str, object]) -> pd.DataFrame:
 
 
 def check(folder: Path, table: pd.DataFrame, *rules: object) -> list[expectations.Result]:
-    found = expectations.read(write_suite(folder, *rules))
-    return expectations.check(found, expectations.tables(table, expectations.known_classes(found)))
+    found = suites.read(write_suite(folder, *rules))
+    return expectations.check(found, expectations.tables(table, suites.known_classes(found)))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def check(folder: Path, table: pd.DataFrame, *rules: object) -> list[expectation
 def test_wrong_rule_is_named_with_file_and_key(tmp_path: Path, changes: dict[str, object], said: str) -> None:
     write_suite(tmp_path, rule(**changes))
     with pytest.raises(AssayError) as error:
-        expectations.read(tmp_path)
+        suites.read(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'images.yaml'}: ")
     assert said in str(error.value)
     assert error.value.exit_code == 1
@@ -103,33 +103,33 @@ def test_wrong_rule_is_named_with_file_and_key(tmp_path: Path, changes: dict[str
 def test_wrong_suite_is_named(tmp_path: Path, text: str, said: str) -> None:
     (tmp_path / "images.yaml").write_text(text)
     with pytest.raises(AssayError) as error:
-        expectations.read(tmp_path)
+        suites.read(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'images.yaml'}: {said}")
 
 
 def test_folder_without_suites_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="no suite in it"):
-        expectations.read(tmp_path)
+        suites.read(tmp_path)
 
 
 def test_two_rules_of_one_name_are_refused(tmp_path: Path) -> None:
     write_suite(tmp_path, rule(), rule(column="height_px"))
     with pytest.raises(AssayError, match="size: rule: 2 of this name, must be one"):
-        expectations.read(tmp_path)
+        suites.read(tmp_path)
 
 
 def test_unquoted_class_is_refused(tmp_path: Path) -> None:
     kind = "expect_column_values_to_be_in_set"
     write_suite(tmp_path, rule(type=kind, column="label", min_value=OUT, value_set=["0", 1]))
     with pytest.raises(AssayError, match="size: value_set: 1, must be a text: put it in quotes"):
-        expectations.read(tmp_path)
+        suites.read(tmp_path)
 
 
 def test_rules_come_sorted_by_file_and_then_as_written(tmp_path: Path) -> None:
     for suite, names in {"b": ["z", "a"], "a": ["m"]}.items():
         content = {"table": "images", "expectations": [rule(rule=name) for name in names]}
         (tmp_path / f"{suite}.yaml").write_text(yaml.safe_dump(content))
-    assert [(r.suite, r.rule) for r in expectations.read(tmp_path)] == [("a", "m"), ("b", "z"), ("b", "a")]
+    assert [(r.suite, r.rule) for r in suites.read(tmp_path)] == [("a", "m"), ("b", "z"), ("b", "a")]
 
 
 def test_results_come_in_the_order_of_the_rules(tmp_path: Path) -> None:
@@ -223,8 +223,8 @@ def test_classes_count_images_with_a_split() -> None:
     }
 
 
-def test_splits_hold_a_zero_for_a_known_class_without_images() -> None:
-    splits = expectations.tables(rows({}), ["cat", "owl"])["splits"]
+def test_splits_hold_a_zero_for_a_known_class_without_images_and_nothing_for_an_unknown_one() -> None:
+    splits = expectations.tables(rows({}, {"label": "bat", "split": None}), ["cat", "owl"])["splits"]
     expected = [("train", "cat", 1), ("val", "cat", 0), ("test", "cat", 0)] + [(s, "owl", 0) for s in manifest.SPLITS]
     assert list(splits.itertuples(index=False, name=None)) == expected
 
@@ -255,14 +255,36 @@ def test_splits_hold_a_zero_for_a_known_class_without_images() -> None:
     ],
 )
 def test_limit_reads_well(tmp_path: Path, arguments: dict[str, object], limit: str) -> None:
-    (found,) = expectations.read(write_suite(tmp_path, rule(**arguments)))
-    assert expectations.limit(found) == limit
+    (found,) = suites.read(write_suite(tmp_path, rule(**arguments)))
+    assert wording.limit(found) == limit
 
 
 def test_passing_rule_says_nothing(tmp_path: Path) -> None:
     (result,) = check(tmp_path, rows({}, {"width_px": 30}), rule())
     assert (result.success, result.severity, result.observed) == (True, "info", "10 to 30")
     assert (result.failing, result.message) == ([], "")
+
+
+@pytest.mark.parametrize(
+    ("kind", "failing"),
+    [
+        ("contain_set", [("ape", "absent"), ("bat", "absent"), ("cow", "absent")]),
+        ("be_in_set", [("elk", "unknown"), ("fox", "unknown"), ("gnu", "unknown")]),
+        (
+            "equal_set",
+            [(each, "absent") for each in ("ape", "bat", "cow")]
+            + [(each, "unknown") for each in ("elk", "fox", "gnu")],
+        ),
+    ],
+)
+def test_rule_on_a_set_names_what_is_absent_and_what_is_unknown(
+    tmp_path: Path, kind: str, failing: list[tuple[str, str]]
+) -> None:
+    distinct = f"expect_column_distinct_values_to_{kind}"
+    wanted = rule(type=distinct, column="label", min_value=OUT, value_set=["dog", "cow", "bat", "ape"])
+    (result,) = check(tmp_path, rows(*({"label": label} for label in ("gnu", "fox", "elk", "dog"))), wanted)
+    assert not result.success
+    assert result.failing == failing
 
 
 def test_whole_table_rule_says_what_it_saw(tmp_path: Path) -> None:

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import psutil
 import pytest
 import yaml
 from click.testing import CliRunner
 from prefect import get_client
-from prefect.artifacts import Artifact
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
-from prefect.client.schemas.sorting import FlowRunSort
+from prefect.client.schemas.sorting import FlowRunSort, TaskRunSort
 from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
 from test_alert import receiving
@@ -103,7 +103,7 @@ def server() -> Iterator[None]:
 def initialised(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("initialised")
     subprocess.run([sys.executable, "-m", "dvc", "init", "--no-scm", "-q"], cwd=folder, check=True)
-    (folder / ".dvc/config").write_text((ROOT / ".dvc/config").read_text())
+    (folder / ".dvc/config").write_text("[core]\n    analytics = false\n    no_scm = true\n")
     shutil.copy(ROOT / "params.yaml", folder)
     (folder / "step.py").write_text(STEP)
     (folder / "data.json").write_text(json.dumps(RESULTS))
@@ -149,7 +149,8 @@ def run_flow(tasks: int) -> Ended:
         (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
 
         def all_ended() -> list[TaskRun] | None:  # their events reach the server after the flow's end
-            found = client.read_task_runs(flow_run_filter=FlowRunFilter(id=FlowRunFilterId(any_=[run.id])))
+            this = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+            found = client.read_task_runs(flow_run_filter=this, sort=TaskRunSort.NAME_ASC, limit=100)
             ended = [task for task in found if task.state and task.state.is_final()]
             return ended if len(ended) == tasks else None
 
@@ -170,9 +171,10 @@ def does(name: str, *lines: str) -> None:
 
 
 def artifact(key: str) -> str:
-    found = Artifact.get(key)
-    assert isinstance(found, Artifact) and isinstance(found.data, str)
-    return found.data
+    """Return what the server shows under the key."""
+    with urlopen(f"{PREFECT_API_URL.value()}/artifacts/{key}/latest") as answer:
+        data: str = json.load(answer)["data"]
+    return data
 
 
 def metrics() -> list[tuple[str, str, Any]]:
@@ -194,22 +196,21 @@ def test_stages_come_in_the_order_of_this_projects_dvc_yaml(repo: Path) -> None:
 
 
 def test_stages_come_in_the_order_in_which_dvc_repro_runs_them(repo: Path) -> None:
-    said = subprocess.run(
-        [sys.executable, "-m", "dvc", "repro", "--dry"], capture_output=True, text=True, check=True
-    ).stdout
-    assert [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")] == ORDER
     stages = dag.stages()
     assert [each.name for each in stages] == ORDER
     assert [each.upstream for each in stages] == [(), ("validate",), ("gate",)]
     assert stages[0].metrics == (repo / "validate.json",)
+    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    said = subprocess.check_output([sys.executable, "-m", "dvc", "repro"], env=os.environ | {"PATH": paths}, text=True)
+    assert [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")] == ORDER
 
 
 def test_tracked_data_are_no_stage(repo: Path) -> None:
     outs = [{"md5": "d41d8cd98f00b204e9800998ecf8427e", "size": 0, "hash": "md5", "path": "data.json"}]
     Path("data.json.dvc").write_text(yaml.safe_dump({"outs": outs}))
     stages = dag.stages()
-    assert [(each.name, each.upstream) for each in stages][0] == ("validate", ())
-    assert len(stages) == 3
+    assert [each.name for each in stages] == ORDER
+    assert stages[0].upstream == ()
 
 
 @pytest.mark.parametrize(
@@ -246,13 +247,15 @@ def test_dvc_yaml_that_dvc_cannot_read_is_an_error_of_one_line_and_an_alert(
 def test_stages_run_then_are_skipped_then_restored(repo: Path, server: None) -> None:
     declare(train={"tags": ["gpu"]})
     ended = run_flow(tasks=3)
-    assert (ended.code, ended.run.name != "", ended.run.state_name) == (0, True, "Completed")
+    assert (ended.code, ended.run.state_name) == (0, "Completed")
     assert ended.states == [(name, "Completed") for name in ORDER]
-    assert [(task.task_inputs["wait_for"] != [], "gpu" in task.tags) for task in ended.tasks] == [
-        (False, False),
-        (True, False),
-        (True, True),
+    first, second, third = ended.tasks
+    assert [[str(each.id) for each in task.task_inputs.get("wait_for", [])] for task in ended.tasks] == [
+        [],
+        [str(first.id)],
+        [str(second.id)],
     ]
+    assert ("gpu" in second.tags, "gpu" in third.tags) == (False, True)
     assert Path("model").read_text() == Path("data.json").read_text()
 
     assert run_flow(tasks=3).states == [(name, "Skipped") for name in ORDER]
@@ -401,7 +404,7 @@ def start_flow(repo: Path, server: None) -> Iterator[Callable[[], subprocess.Pop
         signals = signal.signal(signal.SIGINT, signal.default_int_handler)
         started.append(subprocess.Popen([sys.executable, "-m", "flows.retrain"], env=poor))
         signal.signal(signal.SIGINT, signals)
-        until(Path("began").exists)
+        until(lambda: Path("began").exists() or started[0].poll() is not None)
         return started[0]
 
     yield start
@@ -410,7 +413,9 @@ def start_flow(repo: Path, server: None) -> Iterator[Callable[[], subprocess.Pop
         process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number", [signal.SIGKILL, signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
 def test_killed_flow_leaves_no_process_of_its_stage_and_no_lock(
     number: signal.Signals, start_flow: Callable[[], subprocess.Popen[bytes]], repo: Path
 ) -> None:

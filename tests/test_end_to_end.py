@@ -1,0 +1,259 @@
+"""`dvc repro` in a checkout of its own, on 150 tiny images, as a user runs it."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from conftest import draw, make_checkout, png, run, set_params
+from test_alert import receiving
+
+STAGES = ("ingest", "validate", "gate", "preprocess", "train", "evaluate", "register")
+
+
+@pytest.fixture(scope="module")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with `images` and a `checkout` in which the pipeline ran once."""
+    folder = tmp_path_factory.mktemp("first")
+    draw(folder / "images", 50)
+    (folder / "checkout/.dvc").mkdir(parents=True)
+    run(make_checkout(folder / "checkout", folder / "images"), "dvc", "repro")
+    run(folder / "checkout", "git", "add", "-A")
+    run(folder / "checkout", "git", "commit", "-qm", "first run")
+    return folder
+
+
+@pytest.fixture
+def done(first_run: Path) -> Iterator[Path]:
+    """Return the checkout of the first run, put back as it was afterwards."""
+    kept = first_run.with_name("kept")
+    shutil.copytree(first_run, kept, symlinks=True)
+    yield first_run / "checkout"
+    shutil.rmtree(first_run)
+    kept.rename(first_run)
+
+
+def hashes(checkout: Path) -> dict[str, str]:
+    """Return the hash of every output in dvc.lock."""
+    stages = yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]
+    return {out["path"]: out["md5"] for stage in stages.values() for out in stage["outs"]}
+
+
+def trained(checkout: Path) -> dict[str, Any]:
+    """Return what tells whether a record or the model was touched."""
+    files = [*(checkout / "data/records").iterdir(), checkout / "models/model.keras"]
+    return {file.name: (file.stat().st_mtime_ns, file.stat().st_ino) for file in files}
+
+
+def spoil(checkout: Path) -> None:
+    """Add a class that nobody announced."""
+    (checkout.parent / "images/dog").mkdir()
+    for number in range(40):
+        (checkout.parent / f"images/dog/{number}.png").write_bytes(png(9000 + number, 240))
+    run(checkout, "assay", "snapshot", str(checkout.parent / "images"))
+
+
+def leaves(content: Any) -> list[Any]:
+    return [leaf for value in content.values() for leaf in leaves(value)] if isinstance(content, dict) else [content]
+
+
+def test_every_stage_leaves_what_it_declares(first_run: Path) -> None:
+    checkout = first_run / "checkout"
+    assert set(yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]) == set(STAGES)
+    assert all((checkout / path).exists() for path in hashes(checkout))
+    assert run(checkout, "git", "status", "--porcelain") == ""
+
+
+def test_metrics_are_numbers_under_one_name_per_file(first_run: Path) -> None:
+    files = sorted((first_run / "checkout/metrics").glob("*.json"))
+    assert [file.stem for file in files] == ["data", "eval", "gate", "train"]
+    for file in files:
+        content = json.loads(file.read_text())
+        assert list(content) == [file.stem]
+        assert all(isinstance(leaf, int | float) and not isinstance(leaf, bool) for leaf in leaves(content))
+
+
+def test_second_run_skips_every_stage(done: Path) -> None:
+    printed = run(done, "dvc", "repro")
+    assert [f"Stage '{stage}' didn't change, skipping" in printed for stage in STAGES] == [True] * 7
+    assert run(done, "git", "status", "--porcelain") == ""
+
+
+def test_results_say_what_came_out_and_where_to_look(first_run: Path) -> None:
+    printed = run(first_run / "checkout", "assay", "results")
+    for place in ("reports/validation/index.html", "reports/evaluation/index.html", "MODEL_CARD.md"):
+        assert place in printed
+        assert (first_run / "checkout" / place).exists()
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["repro"], ["repro", "-k"], ["repro", "--ignore-errors"], ["repro", "-s", "preprocess"], ["repro", "-f", "train"]],
+    ids=" ".join,
+)
+def test_closed_gate_touches_no_record_and_no_model(done: Path, command: list[str]) -> None:
+    spoil(done)
+    before = trained(done)
+    printed = run(done, "dvc", "repro", code=255)
+    assert "known class" in printed
+    assert "'dog'" in printed
+    assert "dog/0.png" in printed
+    assert "expectations/labels.yaml" in printed
+    assert "Traceback" not in printed
+    assert (done / "reports/validation/index.html").exists()
+    assert "ERROR: failed to reproduce 'gate'" in printed
+    run(done, "dvc", *command, code=0 if "--ignore-errors" in command else 255)
+    assert trained(done) == before
+
+
+def test_closed_gate_alerts_once_with_the_first_images(done: Path) -> None:
+    spoil(done)
+    with receiving() as (url, received):
+        run(done, "dvc", "repro", code=255, ASSAY_ALERT_URLS=url)
+    assert [message["title"] for message in received] == ["Assay: gate rejected the data"]
+    assert "dog/0.png" in received[0]["message"]
+
+
+def test_unreachable_receiver_changes_nothing_else(done: Path) -> None:
+    spoil(done)
+    printed = run(done, "dvc", "repro", code=255, ASSAY_ALERT_URLS="json://127.0.0.1:9/")
+    assert "not delivered to json://" in printed
+    assert "ERROR: failed to reproduce 'gate'" in printed
+
+
+def test_mended_data_open_the_gate_again(done: Path) -> None:
+    before = hashes(done)
+    spoil(done)
+    run(done, "dvc", "repro", code=255)
+    shutil.rmtree(done.parent / "images/dog")
+    run(done, "assay", "snapshot", str(done.parent / "images"))
+    printed = run(done, "dvc", "repro")
+    assert "Stage 'train' didn't change" in printed or "Stage 'train' is cached" in printed
+    after = hashes(done)
+    assert {path: after[path] for path in ("data/manifest.parquet", "models/model.keras")} == {
+        path: before[path] for path in ("data/manifest.parquet", "models/model.keras")
+    }
+
+
+def test_broken_file_among_many_good_ones_is_set_aside_and_listed(done: Path) -> None:
+    (done.parent / "images/ape/broken.png").write_bytes(b"broken")
+    run(done, "assay", "snapshot", str(done.parent / "images"))
+    run(done, "dvc", "repro", "gate")
+    assert "ape/broken.png" in (done / "reports/validation/failures.csv").read_text()
+    assert "ape/broken.png" in (done / "reports/validation/index.html").read_text()
+    assert json.loads((done / "metrics/data.json").read_text())["data"]["n_set_aside"] == 1
+
+
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [({"ape": 1, "bee": 50, "cow": 50}, "images per class"), ({"ape": 50, "bee": 50, "cow": 0}, "every known class")],
+    ids=["a class with one image", "a class that is gone"],
+)
+def test_too_small_a_class_closes_the_gate(done: Path, kept: dict[str, int], said: str) -> None:
+    for name, n in kept.items():
+        for file in sorted((done.parent / "images" / name).iterdir())[n:]:
+            file.unlink()
+    run(done, "assay", "snapshot", str(done.parent / "images"))
+    printed = run(done, "dvc", "repro", "gate", code=255)
+    assert said in printed
+    assert "Traceback" not in printed
+
+
+def test_typo_in_params_stops_the_first_stage_that_runs_and_loses_nothing(done: Path) -> None:
+    before = trained(done)
+    text = (done / "params.yaml").read_text()
+    (done / "params.yaml").write_text(text.replace("val_share: 0.1", "val_share: 0.15").replace("epochs:", "epochz:"))
+    printed = run(done, "dvc", "repro", code=255)
+    assert "params.yaml: train.epochz: unknown key; did you mean 'epochs'?" in printed
+    assert trained(done) == before
+
+
+class TestRelease:
+    def test_commits_tags_and_crowns_and_does_it_once(self, done: Path) -> None:
+        printed = run(done, "assay", "release")
+        assert "classifier v0.0.1 released" in printed
+        assert "now the champion" in printed
+        tags = ["classifier#champion#1", "classifier@v0.0.1"]
+        assert run(done, "git", "tag").split() == tags
+        assert run(done, "git", "status", "--porcelain") == ""
+        head = run(done, "git", "rev-parse", "HEAD")
+        assert "was released before" in run(done, "assay", "release")
+        assert run(done, "git", "rev-parse", "HEAD") == head
+        assert run(done, "git", "tag").split() == tags
+        assert "didn't change, skipping" in run(done, "dvc", "repro", "register")
+        assert "classifier" in run(done, "gto", "show")
+
+    @pytest.mark.parametrize("file", ["assay/model.py", "expectations/labels.yaml", "notes.txt"])
+    def test_refuses_a_tree_with_other_changes(self, done: Path, file: str) -> None:
+        with (done / file).open("a") as content:
+            content.write("# changed\n")
+        printed = run(done, "assay", "release", code=1)
+        assert "not up to date" in printed or f"changes that no run made: {file}" in printed
+        assert run(done, "git", "tag") == ""
+
+    def test_refuses_what_was_not_reproduced(self, done: Path) -> None:
+        set_params(done, register={"min_accuracy": 0.5})
+        assert "register not up to date; run `dvc repro` first" in run(done, "assay", "release", code=1)
+
+    def test_held_model_is_tagged_but_no_champion(self, done: Path) -> None:
+        set_params(done, register={"min_accuracy": 1.0})
+        run(done, "dvc", "repro")
+        assert "hold" in run(done, "assay", "release")
+        assert run(done, "git", "tag").split() == ["classifier@v0.0.1"]
+        assert json.loads((done / "registry/champions.json").read_text()) == []
+
+    def test_goes_on_where_it_was_killed(self, done: Path) -> None:
+        run(done, "assay", "release")
+        run(done, "git", "tag", "-d", "classifier#champion#1")
+        assert "now the champion" in run(done, "assay", "release")
+        run(done, "git", "tag", "-d", "classifier#champion#1", "classifier@v0.0.1")
+        assert "classifier v0.0.1 released" in run(done, "assay", "release")
+        assert len(json.loads((done / "registry/champions.json").read_text())) == 1
+
+
+@pytest.mark.slow
+def test_metrics_and_params_of_two_commits_can_be_compared(done: Path) -> None:
+    set_params(done, train={"epochs": 3})
+    run(done, "dvc", "repro")
+    run(done, "git", "commit", "-qam", "train longer")
+    metrics = run(done, "dvc", "metrics", "diff", "HEAD~1", "HEAD")
+    assert "metrics/train.json" in metrics
+    assert "train.epochs" in metrics
+    parameters = run(done, "dvc", "params", "diff", "HEAD~1", "HEAD").split("\n")
+    assert [line.split() for line in parameters if "params.yaml" in line] == [["params.yaml", "train.epochs", "2", "3"]]
+    page = done / "plots.html"
+    run(done, "dvc", "plots", "diff", "HEAD~1", "HEAD", "-o", str(page.parent / "shown"))
+    shown = (page.parent / "shown/index.html").read_text()
+    assert all(name in shown for name in ("confusion", "history", "roc", "calibration"))
+
+
+@pytest.mark.slow
+def test_second_clone_gives_the_same_bytes(first_run: Path, tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "-q", str(first_run / "checkout"), str(clone))
+    run(clone, "dvc", "repro")
+    assert hashes(clone) == hashes(first_run / "checkout")
+    assert run(clone, "git", "status", "--porcelain") == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [1.5, 4, 7, 11, 16])
+def test_killed_run_is_continued_and_gives_the_same_bytes(first_run: Path, tmp_path: Path, seconds: float) -> None:
+    clone = tmp_path / "clone"
+    run(tmp_path, "git", "clone", "-q", str(first_run / "checkout"), str(clone))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(clone)}
+    killed = subprocess.Popen(["dvc", "repro"], cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(seconds)
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    run(clone, "dvc", "repro")
+    assert hashes(clone) == hashes(first_run / "checkout")

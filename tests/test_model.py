@@ -1,0 +1,119 @@
+import dataclasses
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from assay import files, model, params, records
+from assay.errors import AssayError
+
+model.set_up(threads=2)  # here, because it must come before the first operation of any test
+
+ROOT = Path(__file__).parents[1]
+P = dataclasses.replace(params.load(ROOT / "params.yaml").train, filters=(4, 8), dropout=0.5, epochs=1)
+
+BUILD_AND_WRITE = """
+import dataclasses, sys
+from pathlib import Path
+from assay import model, params, records
+from test_model import P, index_of
+model.set_up(threads=2, seed=3)
+model.write(Path(sys.argv[1]), model.build(index_of(), P), ("ant", "bee"))
+"""
+
+
+def index_of(*, side_px: int = 8, classes: tuple[str, ...] = ("ant", "bee")) -> records.Index:
+    train = records.Split(n_images=8, class_counts=(4, 4), shards=())
+    return records.Index(height_px=side_px, width_px=side_px, channels=1, classes=classes, splits={"train": train})
+
+
+def built(seed: int = 3) -> keras.Model:
+    model.set_up(threads=2, seed=seed)
+    return model.build(index_of(), P)
+
+
+@pytest.fixture
+def images() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (5, 8, 8, 1), dtype=np.uint8)
+
+
+def test_probabilities_sum_to_one_also_for_two_classes(images: np.ndarray) -> None:
+    probabilities = built().predict(images, verbose=0)
+    assert probabilities.shape == (5, 2)
+    np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
+
+
+def test_the_model_scales_uint8_to_the_unit_range_itself(images: np.ndarray) -> None:
+    whole = built()
+    behind = keras.Model(whole.get_layer("to_unit_range").output, whole.output)
+    assert whole.input.dtype == "uint8"
+    np.testing.assert_allclose(
+        whole.predict(images, verbose=0), behind.predict(images.astype(np.float32) / 255, verbose=0), rtol=1e-5
+    )
+
+
+def test_every_block_but_the_first_halves_the_picture() -> None:
+    assert built().get_layer("rectify_1b").output.shape[1:] == (8, 8, 4)
+    assert built().get_layer("rectify_2b").output.shape[1:] == (4, 4, 8)
+
+
+def test_too_many_blocks_for_the_picture_names_the_parameters() -> None:
+    p = dataclasses.replace(P, filters=(4,) * 5)
+    with pytest.raises(
+        AssayError, match=r"5 blocks halve the picture 4 times, a side of 8 px allows 3 .*train\.filters"
+    ):
+        model.build(index_of(side_px=8), p)
+    model.build(index_of(side_px=16), p)
+
+
+def test_one_class_is_too_few() -> None:
+    with pytest.raises(AssayError, match="at least 2"):
+        model.build(index_of(classes=("ant",)), P)
+
+
+def test_the_file_gives_back_the_predictions_and_holds_the_classes(tmp_path: Path, images: np.ndarray) -> None:
+    whole = built()
+    model.write(tmp_path / "model.keras", whole, ("ant", "bee"))
+    again = model.read(tmp_path / "model.keras")
+    np.testing.assert_array_equal(again.predict(images, verbose=0), whole.predict(images, verbose=0))
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        assert json.loads(archive.read("metadata.json"))["classes"] == ["ant", "bee"]
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_equal_weights_give_equal_bytes_in_two_processes(tmp_path: Path) -> None:
+    here, there = tmp_path / "here.keras", tmp_path / "there.keras"
+    model.write(here, built(), ("ant", "bee"))
+    code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(ROOT / 'tests')!r}]\n" + BUILD_AND_WRITE
+    subprocess.run([sys.executable, "-c", code, there], check=True, cwd=ROOT)
+    assert files.sha256(here) == files.sha256(there)
+
+
+def test_other_weights_give_other_bytes(tmp_path: Path) -> None:
+    model.write(tmp_path / "one.keras", built(seed=3), ("ant", "bee"))
+    model.write(tmp_path / "two.keras", built(seed=4), ("ant", "bee"))
+    assert files.sha256(tmp_path / "one.keras") != files.sha256(tmp_path / "two.keras")
+
+
+def test_the_weights_of_the_best_epoch_are_kept(images: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    model.set_up(threads=2, seed=3)
+    whole = model.build(index_of(), dataclasses.replace(P, learning_rate=0.05, epochs=6))
+    train = batches(images, [0, 1, 0, 1, 0]).repeat(6)
+    val = batches(images, [1, 0, 1, 0, 1])  # the opposite, so that val gets worse as train gets better
+    fit = model.fit(whole, train, val, epochs=6, class_weights=None)
+    losses = [row["val_loss"] for row in fit.epochs]
+    assert fit.best_epoch == 1 + int(np.argmin(losses))
+    assert losses[-1] > 1.1 * min(losses)
+    val_loss, _ = whole.evaluate(val, verbose=0)
+    assert val_loss == pytest.approx(min(losses), rel=1e-4)
+    assert capsys.readouterr().out.count("\n") == 6
+
+
+def batches(images: np.ndarray, labels: list[int]) -> tf.data.Dataset:
+    return tf.data.Dataset.from_tensor_slices((images, labels)).batch(5)

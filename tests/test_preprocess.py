@@ -1,0 +1,164 @@
+import dataclasses
+import hashlib
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import png
+
+from assay import batch, files, image, manifest, params, records
+from assay.errors import AssayError
+from tasks import preprocess as task
+
+P = params.Preprocess(height_px=4, width_px=6, colour="rgb", shard_images=3)
+
+
+@pytest.fixture
+def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Paths:
+    """Ten images of two classes in two batches, and the pass for them."""
+    monkeypatch.chdir(tmp_path)
+    paths = params.load(Path(__file__).parent.parent / "params.yaml").paths
+    images = {number: png(number) for number in range(10)}
+    rows = []
+    for number, content in images.items():
+        sha256 = hashlib.sha256(content).hexdigest()
+        split = "train" if number < 7 else "val" if number < 8 else "test"
+        rows.append({"path": f"{number}.png", "label": "ab"[number % 2], "split": split, "sha256": sha256,
+                     "bytes": len(content), "decodable": True, "reason": "", "batch": "12"[number > 4]})  # fmt: skip
+    table = pd.DataFrame(rows).sort_values("sha256")
+    contents = {hashlib.sha256(content).hexdigest(): content for content in images.values()}
+    for name, members in table.groupby("batch"):
+        file = paths.raw / str(name)
+        batch.write(file, [(sha256, contents[sha256]) for sha256 in members["sha256"]])
+        offsets = batch.read_offsets(file)
+        table.loc[members.index, "offset"] = members["sha256"].map(offsets)
+    write(paths, table)
+    return paths
+
+
+def write(paths: params.Paths, rows: pd.DataFrame) -> None:
+    manifest.write(paths.manifest, rows.reindex(columns=manifest.SCHEMA.names))
+    files.write_json(paths.passed, {"gate": "open", "manifest": files.sha256(paths.manifest)})
+
+
+def preprocess(p: params.Preprocess = P) -> None:
+    loaded = params.load(Path(__file__).parent.parent / "params.yaml")
+    task.main(dataclasses.replace(loaded, preprocess=p))
+
+
+def shards(paths: params.Paths) -> dict[str, str]:
+    return {file.name: files.sha256(file) for file in paths.records.iterdir()}
+
+
+def examples(paths: params.Paths, split: str) -> list[tuple[str, int, np.ndarray]]:
+    """Return (SHA-256, label, pixels) of every record, as TensorFlow reads them."""
+    import tensorflow as tf
+
+    names = records.read_index(paths.index).splits[split].shards
+    found = []
+    for payload in tf.data.TFRecordDataset([str(paths.records / name) for name in names]).as_numpy_iterator():
+        features = tf.train.Example.FromString(payload).features.feature
+        pixels = np.frombuffer(features["image"].bytes_list.value[0], np.uint8).reshape(4, 6, 3)
+        found.append((features["sha256"].bytes_list.value[0].decode(), features["label"].int64_list.value[0], pixels))
+    return found
+
+
+def test_records_hold_the_decoded_pixels_of_every_image(paths: params.Paths) -> None:
+    preprocess()
+    rows = manifest.read(paths.manifest).set_index("sha256")
+    seen = {split: examples(paths, split) for split in manifest.SPLITS}
+    assert {split: len(found) for split, found in seen.items()} == {"train": 7, "val": 1, "test": 2}
+    for split, found in seen.items():
+        for sha256, label, pixels in found:
+            number = int(rows.loc[sha256, "path"].removesuffix(".png"))
+            assert (rows.loc[sha256, "split"], "ab"[label]) == (split, "ab"[number % 2])
+            assert (pixels == image.prepare(png(number), height_px=4, width_px=6, colour="rgb")).all()
+
+
+def test_index_counts_and_names_the_shards(paths: params.Paths) -> None:
+    preprocess()
+    index = records.read_index(paths.index)
+    assert (index.classes, index.channels, index.height_px, index.width_px) == (("a", "b"), 3, 4, 6)
+    assert index.splits["train"].class_counts == (4, 3)
+    assert [split.n_images for split in index.splits.values()] == [7, 1, 2]
+    assert sorted(name for split in index.splits.values() for name in split.shards) == sorted(shards(paths))
+
+
+def test_no_shard_is_larger_than_asked_or_spans_two_batches(paths: params.Paths) -> None:
+    preprocess()
+    # 5 training images in the first batch, 2 in the second.
+    assert len(records.read_index(paths.index).splits["train"].shards) == 2 + 1
+
+
+def test_second_run_writes_nothing_and_gives_the_same(paths: params.Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    preprocess()
+    before = {file: file.stat().st_mtime_ns for file in paths.records.iterdir()}
+    index = paths.index.read_bytes()
+    preprocess()
+    assert "0 of them new" in capsys.readouterr().out
+    assert {file: file.stat().st_mtime_ns for file in paths.records.iterdir()} == before
+    assert paths.index.read_bytes() == index
+
+
+@pytest.mark.parametrize("left", [b"", b"half a record"])
+def test_half_written_or_broken_shard_is_written_again(paths: params.Paths, left: bytes) -> None:
+    preprocess()
+    whole = shards(paths)
+    victim = next(paths.records.iterdir())
+    victim.write_bytes(left or victim.read_bytes()[:-7])
+    (paths.records / ".train-x.tfrecord.tmp").write_bytes(b"left by a killed run")
+    preprocess()
+    assert shards(paths) == whole
+
+
+def test_changed_label_changes_only_its_shard_and_equals_a_clean_build(paths: params.Paths) -> None:
+    preprocess()
+    before = shards(paths)
+    rows = manifest.read(paths.manifest)
+    rows.loc[rows["path"] == "0.png", "label"] = "b"
+    write(paths, rows)
+    preprocess()
+    after = shards(paths)
+    assert len(set(before) - set(after)) == len(set(after) - set(before)) == 1
+    for file in paths.records.iterdir():
+        file.unlink()
+    preprocess()
+    assert shards(paths) == after
+
+
+def test_other_parameters_give_other_shards(paths: params.Paths) -> None:
+    preprocess()
+    before = set(shards(paths))
+    preprocess(params.Preprocess(height_px=4, width_px=4, colour="rgb", shard_images=3))
+    assert not before & set(shards(paths))
+
+
+def test_image_set_aside_is_not_in_the_records_and_a_copy_is_there_once(paths: params.Paths) -> None:
+    rows = manifest.read(paths.manifest)
+    rows.loc[rows["path"] == "0.png", "split"] = None
+    copy = rows[rows["path"] == "1.png"].assign(path="copy.png")
+    write(paths, pd.concat([rows, copy]))
+    preprocess()
+    assert len(examples(paths, "train")) == 6
+
+
+@pytest.mark.parametrize("passed", [None, "of another manifest"])
+def test_closed_gate_lets_nothing_be_written(paths: params.Paths, passed: str | None) -> None:
+    if passed is None:
+        paths.passed.unlink()
+    else:
+        files.write_json(paths.passed, {"gate": "open", "manifest": passed})
+    with pytest.raises(AssayError, match="run `dvc repro gate`"):
+        preprocess()
+    assert not paths.records.exists()
+    assert not paths.index.exists()
+
+
+def test_altered_original_is_named(paths: params.Paths) -> None:
+    tar = paths.raw / "1"
+    content = tar.read_bytes()
+    offset = manifest.read(paths.manifest).query("batch == '1'")["offset"].min()
+    tar.write_bytes(content[: offset + 20] + b"\0\1\2" + content[offset + 23 :])
+    with pytest.raises(AssayError, match="1: not the bytes that were put in"):
+        preprocess()

@@ -1,0 +1,127 @@
+import dataclasses
+import json
+import math
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+from test_dataset import write_data
+
+from assay import dataset, files, model, params, records
+from assay.errors import AssayError
+from tasks import train
+
+ROOT = Path(__file__).parents[1]
+OUTS = ("models/model.keras", "metrics/train.json", "plots/history.csv")
+SMALL = {"filters": [4, 8], "epochs": 2, "batch_images": 4}
+
+
+def set_small(folder: Path) -> params.Params:
+    """Write a params.yaml that trains in seconds."""
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content["train"] |= SMALL
+    content["threads"] = 2
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    return params.load(folder / "params.yaml")
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder in which `train` ran on 14 images of two classes."""
+    folder = tmp_path_factory.mktemp("train")
+    write_data(folder, counts={"train": (9, 5), "val": (2, 2), "test": (2, 2)})
+    run_in(folder)
+    return folder
+
+
+def run_in(folder: Path) -> None:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        train.main(set_small(folder))
+    finally:
+        os.chdir(before)
+
+
+def test_metrics_are_finite_numbers_of_the_best_epoch(trained: Path) -> None:
+    found = json.loads((trained / "metrics/train.json").read_text())["train"]
+    assert set(found) == {
+        *("loss", "accuracy", "val_loss", "val_accuracy", "gap"),
+        *("best_epoch", "epochs", "n_parameters"),
+    }
+    assert all(math.isfinite(value) for value in found.values())
+    assert found["gap"] == pytest.approx(found["accuracy"] - found["val_accuracy"], abs=2e-5)
+    history = pd.read_csv(trained / "plots/history.csv")
+    best = history.loc[history["val_loss"].idxmin()]
+    assert found["best_epoch"] == best["epoch"]
+    assert found["val_loss"] == pytest.approx(best["val_loss"], abs=1e-4)
+
+
+def test_history_has_a_row_per_epoch(trained: Path) -> None:
+    history = pd.read_csv(trained / "plots/history.csv")
+    assert list(history) == ["epoch", "loss", "val_loss", "accuracy", "val_accuracy"]
+    assert history["epoch"].tolist() == [1, 2]
+
+
+def test_the_numbers_are_those_of_the_written_model(trained: Path) -> None:
+    index = records.read_index(trained / "data/records.json")
+    saved = model.read(trained / "models/model.keras")
+    found = json.loads((trained / "metrics/train.json").read_text())["train"]
+    for split, key in (("train", "accuracy"), ("val", "val_accuracy")):
+        batches = list(dataset.ordered(trained / "data/records", index, split, batch_images=4))
+        right = [saved.predict_on_batch(images).argmax(axis=1) == labels.numpy() for images, labels in batches]
+        assert found[key] == pytest.approx(np.concatenate(right).mean(), abs=1e-5)
+
+
+def test_training_again_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    run_in(tmp_path)
+    assert [files.sha256(tmp_path / name) for name in OUTS] == [files.sha256(trained / name) for name in OUTS]
+
+
+@pytest.mark.slow
+def test_training_in_another_process_gives_the_same_bytes(trained: Path, tmp_path: Path) -> None:
+    shutil.copytree(trained / "data", tmp_path / "data")
+    set_small(tmp_path)
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-m", "tasks.train"], cwd=tmp_path, env=environment, check=True)
+    assert [files.sha256(tmp_path / name) for name in OUTS] == [files.sha256(trained / name) for name in OUTS]
+
+
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ({"train": (0, 0), "val": (1, 1)}, "train: 0 images"),
+        ({"train": (2, 2), "val": (0, 0)}, "val: 0 images"),
+        ({"train": (2, 0), "val": (1, 1)}, "train: no image of b"),
+    ],
+)
+def test_nothing_to_learn_from_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, counts: dict[str, tuple[int, ...]], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path, counts=counts)
+    with pytest.raises(AssayError, match=message):
+        train.main(set_small(tmp_path))
+    assert not (tmp_path / "models").exists()
+
+
+def test_a_rate_that_blows_up_leaves_no_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path, counts={"train": (3, 3), "val": (1, 1)})
+    p = set_small(tmp_path)
+    with pytest.raises(AssayError, match="learning_rate"):
+        train.main(dataclasses.replace(p, train=dataclasses.replace(p.train, learning_rate=1e30)))
+    assert not (tmp_path / "models").exists()
+
+
+def test_balanced_weights_make_the_classes_count_the_same() -> None:
+    counts = np.array([10, 30, 60])
+    weights = train.balance(counts.tolist())
+    np.testing.assert_allclose([weights[label] * count for label, count in enumerate(counts)], 100 / 3)
