@@ -4,13 +4,10 @@ Images are uint8 [N, H, W, C] in [0, 255], in and out. Every image of a batch is
 """
 
 import math
-import os
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import tensorflow as tf
-
 from assay import params
+from assay.tensors import tf
 
 
 def apply(images: tf.Tensor, seed: tf.Tensor, p: params.Augment) -> tf.Tensor:

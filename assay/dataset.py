@@ -4,15 +4,12 @@ Images are uint8 [N, H, W, C] in [0, 255], labels int64 [N]. The last batch of a
 """
 
 import math
-import os
 from pathlib import Path
-
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import tensorflow as tf
 
 from assay import augment, params
 from assay.errors import AssayError
 from assay.records import Index
+from assay.tensors import tf
 
 SHUFFLED_BYTES = 2**28  # of pixels that wait in memory; a split that fits is shuffled as a whole
 FEATURES = {

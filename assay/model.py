@@ -7,7 +7,6 @@ that sum to 1; the order of the classes is that of records.json.
 import io
 import json
 import math
-import os
 import tempfile
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -15,13 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-import keras
-import tensorflow as tf
-
 from assay import files, params
 from assay.errors import AssayError
 from assay.records import Index
+from assay.tensors import keras, quiet, tf
 
 NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
 
@@ -32,8 +28,10 @@ class Fit:
     epochs: tuple[dict[str, float], ...]  # of each: loss, accuracy, val_loss, val_accuracy
 
 
-def set_up(*, threads: int, seed: int = 0) -> None:
-    """Make what follows give the same bits in every process; call it before any other use of TensorFlow.
+def set_up(*, threads: int, seed: int = 0) -> str:
+    """Return the device, after making what follows give the same bits in every process.
+
+    To be called before any other use of TensorFlow.
 
     Only for the same number of threads, versions and kind of processor: each of them changes the order of sums.
     """
@@ -41,6 +39,9 @@ def set_up(*, threads: int, seed: int = 0) -> None:
     tf.config.threading.set_inter_op_parallelism_threads(threads)
     tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(seed)
+    with quiet():
+        gpus = tf.config.list_physical_devices("GPU")
+    return f"{len(gpus)} GPU" if gpus else f"the CPU, {threads} threads"
 
 
 def build(index: Index, p: params.Train) -> keras.Model:

@@ -18,7 +18,8 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
     """
     index = records.read_index(paths.index)
     _check(index)
-    model.set_up(threads=threads, seed=seed)
+    device = model.set_up(threads=threads, seed=seed)
+    print(f"{index.splits['train'].n_images:,} images, {p.epochs} epochs, on {device}", flush=True)
     classifier = model.build(index, p)
     val = dataset.ordered(paths.records, index, "val", batch_images=p.batch_images)
     fit = model.fit(

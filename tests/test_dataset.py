@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from assay import augment, dataset, model, params, records
 from assay.errors import AssayError
+from assay.tensors import tf
 
 model.set_up(threads=2)  # here, because it must come before the first operation of any test
 

@@ -405,6 +405,7 @@ def start_flow(repo: Path, server: None) -> Iterator[Callable[[], subprocess.Pop
         started.append(subprocess.Popen([sys.executable, "-m", "flows.retrain"], env=poor))
         signal.signal(signal.SIGINT, signals)
         until(lambda: Path("began").exists() or started[0].poll() is not None)
+        assert Path("began").exists()
         return started[0]
 
     yield start

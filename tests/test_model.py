@@ -5,13 +5,12 @@ import sys
 import zipfile
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from assay import files, model, params, records
 from assay.errors import AssayError
+from assay.tensors import keras, tf
 
 model.set_up(threads=2)  # here, because it must come before the first operation of any test
 

@@ -27,7 +27,9 @@ def test_limits_hold_at_the_lower_end_of_the_interval_and_for_the_worst_class(
     checks = registry.absolute_checks({"accuracy": 0.97, "accuracy_low": low, "min_class_recall": recall}, P)
     assert [check.passed for check in checks] == passed
     assert registry.verdict(checks) == ("promote" if all(passed) else "hold")
-    assert f"is at least {low:.4f} by its interval, the limit is 0.9 (params.yaml: register.min_accuracy)" in checks[0].text
+    assert (
+        f"at least {low:.4f} by its interval, the limit is 0.9 (params.yaml: register.min_accuracy)" in checks[0].text
+    )
 
 
 def test_model_with_the_champions_errors_is_no_worse() -> None:
