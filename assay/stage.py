@@ -27,6 +27,7 @@ PIPELINE = Path("dvc.yaml")
 OUTCOME = "ASSAY_OUTCOME"  # the flow names a file in it: {"exit_code", "message"} of a stage that really ran
 PARENT = "ASSAY_PARENT"  # the process id that the flow's child and its stage must have as their parent
 PR_SET_PDEATHSIG = 1
+SHELLS = {"ash", "bash", "dash", "fish", "ksh", "sh", "zsh"}
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -119,21 +120,37 @@ def resolve(template: str, p: params.Params) -> str:
 def die_with_parent() -> None:
     """Have this process killed when its parent dies, so that no orphan goes on training.
 
-    Raises `AssayError` if the parent is not the one named in `ASSAY_PARENT`: it died already, or a shell stands between
-    and would hide its death.
+    Raises `AssayError` if the parent is not the one of `ASSAY_PARENT`: it died already, or a shell stands between.
     """
     parent = int(os.environ.get(PARENT, os.getppid()))
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    else:
-        threading.Thread(target=_exit_without, args=(parent,), daemon=True).start()
+    # Some shells, dash among them, wait for a command instead of becoming it, and outlive the DVC that started them.
+    watched = parent if _is_shell(parent) else os.getpid()
+    if watched == parent or sys.platform != "linux":
+        threading.Thread(target=_exit_when_orphaned, args=(watched, parent_of(watched)), daemon=True).start()
     if os.getppid() != parent:
         raise AssayError(
             "a shell stands between DVC and this process; is cmd one simple command (dvc.yaml) and bash here?"
         )
 
 
-def _exit_without(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(1)
+def parent_of(process: int) -> int:
+    """Return the process id of the parent, 0 for a process that is gone."""
+    if process == os.getpid():
+        return os.getppid()
+    try:
+        return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def _is_shell(process: int) -> bool:
+    name = Path(f"/proc/{process}/comm")
+    return name.exists() and name.read_text().strip() in SHELLS
+
+
+def _exit_when_orphaned(process: int, parent: int) -> None:
+    while parent_of(process) == parent:
+        time.sleep(0.5)
     os._exit(1)

@@ -148,15 +148,34 @@ def test_bad_end_alerts_once_and_leaves_it_to_the_flow_that_waits_for_the_outcom
     assert [(each["title"], each["message"]) for each in received] == [("Assay: toy rejected the data", "toy: closed")]
 
 
-def test_stage_dies_with_the_dvc_that_started_it() -> None:
+@pytest.mark.parametrize("command", [[], ["sh", "-c", '"$@"; true', "-"]], ids=["itself", "through a shell that waits"])
+def test_stage_dies_with_the_dvc_that_started_it(command: list[str]) -> None:
     Path("toy.py").write_text(STAGE.format(body="time.sleep(60)"))
-    parent = f"import subprocess; subprocess.run([{sys.executable!r}, 'toy.py'])"
+    parent = f"import subprocess; subprocess.run({[*command, sys.executable, 'toy.py']!r})"
     with subprocess.Popen(
         [sys.executable, "-c", parent], env=variables(DVC_STAGE="toy"), stdout=subprocess.PIPE, text=True
     ) as dvc:
         assert dvc.stdout and dvc.stdout.readline() == "main began\n"
-        (toy,) = psutil.Process(dvc.pid).children()
+        *_, toy = psutil.Process(dvc.pid).children(recursive=True)
         dvc.kill()
+    assert gone(toy)
+
+
+def test_stage_outlives_the_terminal_in_which_dvc_runs_on() -> None:
+    Path("toy.py").write_text(STAGE.format(body="time.sleep(60)"))
+    dvc = f"import subprocess; subprocess.run([{sys.executable!r}, 'toy.py'])"
+    terminal = f"import subprocess, time; subprocess.Popen([{sys.executable!r}, '-c', {dvc!r}]); time.sleep(60)"
+    with subprocess.Popen(
+        [sys.executable, "-c", terminal], env=variables(DVC_STAGE="toy"), stdout=subprocess.PIPE, text=True
+    ) as shell:
+        assert shell.stdout and shell.stdout.readline() == "main began\n"
+        left, toy = psutil.Process(shell.pid).children(recursive=True)
+        shell.kill()
+    try:
+        time.sleep(1.5)
+        assert toy.status() != psutil.STATUS_ZOMBIE
+    finally:
+        left.kill()
     assert gone(toy)
 
 
