@@ -2,6 +2,8 @@
 PYTHON ?= python3
 READY := .venv/.ready# written last, so its existence means that the set-up is whole
 
+TWO_AT_ONCE := --numprocesses 2 --dist loadfile
+
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Without compiled modules every stage would compile some thousand files again.
 unexport PYTHONDONTWRITEBYTECODE
@@ -16,10 +18,10 @@ retrain: $(READY)  ## the same as a Prefect flow
 	python -m flows.retrain
 
 test: $(READY)  ## the fast tests
-	pytest
+	pytest $(TWO_AT_ONCE)
 
 test-all: $(READY)  ## all tests, the slow ones too
-	pytest -m ''
+	pytest $(TWO_AT_ONCE) -m ''
 
 check: $(READY)  ## lint, format and types
 	ruff check
@@ -42,6 +44,6 @@ $(READY): requirements.lock pyproject.toml
 		sys.exit(None if ok else "Assay needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; make PYTHON=... names another")'
 	@echo "Setting up .venv from requirements.lock: a few minutes, once"
 	$(PYTHON) -m venv --clear .venv
-	.venv/bin/python -m pip install --quiet --no-deps --require-hashes --requirement requirements.lock
+	.venv/bin/python -m pip install --no-deps --require-hashes --requirement requirements.lock
 	.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)

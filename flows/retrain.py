@@ -41,6 +41,14 @@ from assay.errors import AssayError, GateClosed
 from flows import dag, reproduce
 
 LOCK = Path(".dvc/tmp/retrain.lock")
+# What DVC advises a person at a terminal.
+HINTS = (
+    "To track the changes with git",
+    "git add ",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+)
 FAILURES_SHOWN = 10  # images of each failed expectation
 TABLE = "| severity | rule | seen | allowed | failing images |\n| --- | --- | --- | --- | --- |"
 
@@ -136,7 +144,8 @@ def _reproduce(name: str) -> dict[str, Any]:
         try:
             assert child.stderr
             for line in child.stderr:
-                if text := line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]:  # a progress bar's last word
+                text = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]  # a progress bar's last word
+                if text and not text.lstrip().startswith(HINTS):
                     log.info("%s", text)
             code = child.wait()
         finally:

@@ -29,7 +29,7 @@ def main(p: params.Params) -> None:
     counts = summary(rows)
     files.write_json(p.paths.metrics.data, {"data": counts})
     n_new = len(extended) - len(known)
-    print(f"{images.name}: {len(rows):,} images, {n_new:,} of them new, {counts['n_classes']} classes")
+    print(f"{images.name}: {len(rows):,} images in {counts['n_classes']} classes, {n_new:,} new contents")
     print(*(f"{split} {n:,}" for split, n in counts["split"].items()), f"set aside {counts['n_set_aside']:,}", sep=", ")
 
 

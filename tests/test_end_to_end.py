@@ -106,6 +106,9 @@ def test_closed_gate_stops_all_tells_people_once_and_opens_for_mended_data(done:
     assert [message["title"] for message in received] == ["Assay: gate rejected the data"]
     assert "dog/0.png" in received[0]["message"]
     assert "dog/0.png" in (done / "reports/validation/index.html").read_text()
+    results = run(done, "assay", "results")
+    assert "rejected" in results
+    assert "accuracy" not in results
     for ways in (["-k"], ["--ignore-errors"], ["-s", "preprocess"], ["-s", "-f", "preprocess"], ["train"]):
         run(done, "dvc", "repro", *ways, code=0 if "--ignore-errors" in ways else 255)
         assert trained(done) == touched, ways

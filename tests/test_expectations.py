@@ -107,6 +107,12 @@ def test_wrong_suite_is_named(tmp_path: Path, text: str, said: str) -> None:
     assert str(error.value).startswith(f"{tmp_path / 'images.yaml'}: {said}")
 
 
+def test_suite_that_would_hide_the_verdict_in_the_metrics_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "passed.yaml").write_text("table: images")
+    with pytest.raises(AssayError, match="a suite cannot be named 'passed'"):
+        suites.read(tmp_path)
+
+
 def test_folder_without_suites_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="no suite in it"):
         suites.read(tmp_path)

@@ -89,7 +89,7 @@ def test_growth_is_a_new_batch_and_old_batches_and_splits_stay(
     before, old = rows(checkout), {f.name: f.stat().st_mtime_ns for f in (checkout / "data/raw").iterdir()}
     draw(images, 10, first=50)
     ingest(checkout, images)
-    assert "180 images, 30 of them new" in capsys.readouterr().out
+    assert "180 images in 3 classes, 30 new contents" in capsys.readouterr().out
     after = rows(checkout)
     assert after.loc[before.index, ["split", "batch", "offset"]].equals(before[["split", "batch", "offset"]])
     assert {f.name: f.stat().st_mtime_ns for f in (checkout / "data/raw").iterdir() if f.name in old} == old
