@@ -39,7 +39,7 @@ lock:  ## choose new versions within the limits of pyproject.toml (needs uv)
 help:  ## these lines
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
-$(READY): requirements.lock pyproject.toml
+$(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; ok = (3, 11) <= sys.version_info[:2] < (3, 14); \
 		sys.exit(None if ok else "Assay needs Python 3.11 to 3.13, this is " + sys.version.split()[0] + "; make PYTHON=... names another")'
 	@echo "Setting up .venv from requirements.lock: a few minutes, once"
