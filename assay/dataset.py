@@ -6,6 +6,8 @@ Images are uint8 [N, H, W, C] in [0, 255], labels int64 [N]. The last batch of a
 import math
 from pathlib import Path
 
+import numpy as np
+
 from assay import augment, params
 from assay.errors import AssayError
 from assay.records import Index
@@ -44,6 +46,18 @@ def shuffled(folder: Path, index: Index, split: str, *, seed: int, p: params.Tra
         return augment.apply(images, tf.stack([tf.constant(seed, tf.int64), step]), p.augment), labels
 
     return batches.map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
+
+
+def statistics(folder: Path, index: Index, split: str, *, batch_images: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean and the standard deviation of each channel, float64 [C], over all pixels of the split."""
+    sums, squares = np.zeros(index.channels, np.int64), np.zeros(index.channels, np.int64)
+    for images, _ in ordered(folder, index, split, batch_images=batch_images):
+        pixels = images.numpy().astype(np.int64)
+        sums += pixels.sum(axis=(0, 1, 2))
+        squares += (pixels**2).sum(axis=(0, 1, 2))
+    n_pixels = index.splits[split].n_images * index.height_px * index.width_px
+    mean = sums / n_pixels
+    return mean, np.sqrt(np.maximum(squares / n_pixels - mean**2, 0))
 
 
 def _shards(folder: Path, index: Index, split: str) -> list[str]:

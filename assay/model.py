@@ -1,6 +1,6 @@
 """The classifier: a small convolutional network in Keras, and its file.
 
-It takes uint8 images [N, H, W, C] in [0, 255], scales them to [0, 1] itself, and returns float32 probabilities [N, K]
+It takes uint8 images [N, H, W, C] in [0, 255], scales them itself, and returns float32 probabilities [N, K]
 that sum to 1; the order of the classes is that of records.json.
 """
 
@@ -20,6 +20,14 @@ from assay.records import Index
 from assay.tensors import keras, quiet, tf
 
 NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class Statistics:
+    """Of each channel over all pixels of the train split, in [0, 255]."""
+
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,15 +52,15 @@ def set_up(*, threads: int, seed: int = 0) -> str:
     return f"{len(gpus)} GPU" if gpus else f"the CPU, {threads} threads"
 
 
-def build(index: Index, p: params.Train) -> keras.Model:
-    """Return the compiled model for the images of `index`.
+def build(index: Index, p: params.Train, statistics: Statistics | None = None) -> keras.Model:
+    """Return the compiled model for the images of `index`; `statistics` are wanted for `p.scale` "standard" only.
 
     Raises `AssayError` for fewer than two classes, and for pictures that `p.filters` would halve to nothing. AdamW:
     https://arxiv.org/abs/1711.05101; the cosine: https://arxiv.org/abs/1608.03983
     """
     _check(index, p)
     image = keras.Input((index.height_px, index.width_px, index.channels), dtype="uint8", name="image")
-    x = keras.layers.Rescaling(1 / 255, name="to_unit_range")(image)
+    x = _scale(p.scale, statistics)(image)
     for number, filters in enumerate(p.filters, 1):
         if number > 1:
             x = keras.layers.MaxPooling2D(name=f"halve_{number}")(x)
@@ -79,6 +87,19 @@ def _check(index: Index, p: params.Train) -> None:
             f"filters: {len(p.filters)} blocks halve the picture {halvings} times, a side of {side} px allows "
             f"{side.bit_length() - 1} (params.yaml: train.filters or preprocess.height_px and width_px)"
         )
+
+
+def _scale(scale: str, statistics: Statistics | None) -> keras.Layer:
+    match scale:
+        case "unit":
+            return keras.layers.Rescaling(1 / 255, name="scale")
+        case "symmetric":
+            return keras.layers.Rescaling(1 / 127.5, offset=-1, name="scale")
+    assert statistics
+    # A channel that never changes has no deviation to divide by.
+    scales = [1 / (deviation or 255) for deviation in statistics.deviation]
+    offsets = [-mean * scale for mean, scale in zip(statistics.mean, scales, strict=True)]
+    return keras.layers.Rescaling(scales, offset=offsets, name="scale")
 
 
 def _convolve(x: keras.KerasTensor, filters: int, name: str) -> keras.KerasTensor:

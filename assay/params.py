@@ -35,6 +35,11 @@ class Metrics:
 
 
 @dataclass(frozen=True, kw_only=True, config=_config)
+class Memo:
+    shards: Path
+
+
+@dataclass(frozen=True, kw_only=True, config=_config)
 class Paths:
     source: Path
     ledger: Path
@@ -55,6 +60,7 @@ class Paths:
     confusion: Path
     roc: Path
     calibration: Path
+    memo: Memo
     metrics: Metrics
 
 
@@ -89,6 +95,7 @@ class Augment:
 
 @dataclass(frozen=True, kw_only=True, config=_config)
 class Train:
+    scale: Literal["unit", "symmetric", "standard"]
     filters: Annotated[tuple[Count, ...], Field(min_length=1)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     batch_images: Count

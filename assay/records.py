@@ -6,7 +6,7 @@ https://protobuf.dev/programming-guides/encoding/
 """
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -15,7 +15,6 @@ import google_crc32c
 import numpy as np
 
 from assay import files
-from assay.errors import AssayError
 
 SUFFIX = ".tfrecord"
 
@@ -45,33 +44,28 @@ class Index:
     splits: dict[str, Split]
 
 
-def write(file: Path, examples: Iterable[Example]) -> None:
-    with files.replacing(file) as out:
-        for example in examples:
-            _write_record(out, _serialize(example))
+def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
+    """Return the name of the shard that now holds the examples: its split and a hash of its bytes."""
+    folder.mkdir(parents=True, exist_ok=True)
+    unnamed = folder / f".{split}.tmp"
+    try:
+        with files.replacing(unnamed) as out:
+            for example in examples:
+                _write_record(out, _serialize(example))
+        name = _name(unnamed, split)
+        unnamed.replace(folder / name)
+    finally:
+        unnamed.unlink(missing_ok=True)
+    return name
 
 
 def is_whole(file: Path) -> bool:
-    """Return whether every record of the shard carries its own checksum."""
-    try:
-        for _ in read_payloads(file):
-            pass
-    except (AssayError, FileNotFoundError):
-        return False
-    return True
+    """Return whether the shard is there and holds the bytes that its name promises."""
+    return file.exists() and file.name == _name(file, file.name.partition("-")[0])
 
 
-def read_payloads(file: Path) -> Iterator[bytes]:
-    """Yield the serialized examples of a shard; one that is cut or altered is an `AssayError`."""
-    with file.open("rb") as content:
-        while head := content.read(12):
-            length = struct.unpack("<Q", head[:8])[0] if len(head) == 12 else 0
-            if len(head) < 12 or head[8:] != _masked_crc(head[:8]):
-                raise AssayError(f"{file}: broken record; delete the file and run preprocess again")
-            payload, check = content.read(length), content.read(4)
-            if len(payload) < length or check != _masked_crc(payload):
-                raise AssayError(f"{file}: broken record; delete the file and run preprocess again")
-            yield payload
+def _name(file: Path, split: str) -> str:
+    return f"{split}-{files.sha256(file)[:16]}{SUFFIX}"
 
 
 def write_index(file: Path, index: Index) -> None:

@@ -1,12 +1,15 @@
 """Decode and resize every image once, into TFRecord shards of each split.
 
-A shard is named by all that makes it: its images, their labels, the parameters, the code and Pillow's version. So a
-shard that is there already is kept, and what a killed run left is continued.
+A shard is named by its content, so only what changed gets another name. Which shard comes of which images, labels,
+parameters and code is remembered beside the pipeline, in a file that may be lost: it saves time and changes no result.
 """
 
 import hashlib
 import json
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,47 +20,74 @@ from tqdm import tqdm
 from assay import batch, files, gate, image, manifest, params, records, stage
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What one shard will hold."""
+
+    split: str
+    members: pd.DataFrame  # rows of the manifest, in the order of SHA-256
+    key: str  # a hash over all that decides its bytes
+
+
 def main(p: params.Params) -> None:
     gate.check_open(p.paths.passed, p.paths.manifest)
     rows = manifest.read(p.paths.manifest)
     rows = rows[rows["split"].notna()].drop_duplicates("sha256").sort_values("sha256")
     classes = tuple(sorted(rows["label"].unique()))
     rows["class_index"] = rows["label"].map({name: index for index, name in enumerate(classes)})
-    shards = plan(rows, p.preprocess)
-    n_new = build(shards, p.paths.raw, p.paths.records, p.preprocess)
-    records.write_index(p.paths.index, index(shards, classes, p.preprocess))
+    plans = plan(rows, p.preprocess)
+    names, n_new = build(plans, p.paths, p.preprocess)
+    records.write_index(p.paths.index, index(plans, names, classes, p.preprocess))
     size = f"{p.preprocess.height_px}x{p.preprocess.width_px} {p.preprocess.colour}"
-    print(f"{len(rows):,} images as {size} in {len(shards)} shards, {n_new} of them new")
+    print(f"{len(rows):,} images as {size} in {len(plans)} shards, {n_new} of them new")
 
 
-def plan(rows: pd.DataFrame, p: params.Preprocess) -> dict[str, pd.DataFrame]:
-    """Return the rows of each shard by its file name: per split and batch, in the order of SHA-256."""
-    shards = {}
+def plan(rows: pd.DataFrame, p: params.Preprocess) -> list[Plan]:
+    """Return the shards: those of each split and batch, none with more than `p.shard_images` images."""
+    plans = []
     for split in manifest.SPLITS:
         for _, of_batch in rows[rows["split"] == split].groupby("batch", sort=True):
-            for start in range(0, len(of_batch), p.shard_images):
-                members = of_batch.iloc[start : start + p.shard_images]
-                shards[f"{split}-{_key(members, p)}{records.SUFFIX}"] = members
-    return shards
+            plans += [Plan(split, members, _key(members, p)) for members in _divide(of_batch, p.shard_images)]
+    return plans
+
+
+def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
+    """Return the members, sorted by SHA-256, in parts of at most `most`: halved by its bits, from the first on.
+
+    An image that goes or comes changes its own part only, and not all that follow as with equal counts.
+    """
+    hashes = [int(sha256, 16) for sha256 in members["sha256"]]
+    parts, queue = [], [(0, len(members), 0, 2**256)]
+    while queue:
+        start, end, low, high = queue.pop()
+        if end - start <= most:
+            parts.append((start, end))
+            continue
+        middle = (low + high) // 2
+        cut = bisect_left(hashes, middle, start, end)
+        queue += [(start, cut, low, middle), (cut, end, middle, high)]
+    return [members.iloc[start:end] for start, end in sorted(parts) if end > start]
 
 
 def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
     made_by = [p.height_px, p.width_px, p.colour, PIL.__version__]
     made_by += [files.sha256(Path(str(module.__file__))) for module in (image, records)]
     content = json.dumps([made_by, members["sha256"].tolist(), members["class_index"].tolist()])
-    return hashlib.sha256(content.encode()).hexdigest()[:16]
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
-def build(shards: dict[str, pd.DataFrame], raw: Path, out: Path, p: params.Preprocess) -> int:
-    """Return how many shards were written: those that `out` did not hold whole; files that are none of them go."""
-    out.mkdir(parents=True, exist_ok=True)
-    for file in out.iterdir():
-        if file.name not in shards:
+def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple[list[str], int]:
+    """Return the file name of each shard and how many of them were written; files that are none of them go."""
+    remembered = files.read_json(paths.memo.shards) if paths.memo.shards.exists() else {}
+    missing = [each for each in plans if not records.is_whole(paths.records / remembered.get(each.key, "none"))]
+    for each in tqdm(missing, "writing", unit=" shards", disable=None):
+        remembered[each.key] = records.write(paths.records, each.split, _examples(each.members, paths.raw, p))
+    names = [remembered[each.key] for each in plans]
+    files.write_json(paths.memo.shards, {each.key: name for each, name in zip(plans, names, strict=True)})
+    for file in paths.records.iterdir():
+        if file.name not in names:
             file.unlink()
-    missing = [name for name in shards if not records.is_whole(out / name)]
-    for name in tqdm(missing, "writing", unit=" shards", disable=None):
-        records.write(out / name, _examples(shards[name], raw, p))
-    return len(missing)
+    return names, len(missing)
 
 
 def _examples(members: pd.DataFrame, raw: Path, p: params.Preprocess) -> Iterator[records.Example]:
@@ -77,15 +107,15 @@ def _example(content: bytes, label: int, sha256: str, p: params.Preprocess) -> r
     return records.Example(image=pixels, label=label, sha256=sha256)
 
 
-def index(shards: dict[str, pd.DataFrame], classes: tuple[str, ...], p: params.Preprocess) -> records.Index:
+def index(plans: list[Plan], names: list[str], classes: tuple[str, ...], p: params.Preprocess) -> records.Index:
     splits = {}
     for split in manifest.SPLITS:
-        own = {name: members for name, members in shards.items() if name.startswith(f"{split}-")}
-        counts = pd.concat([shard["class_index"] for shard in own.values()] or [pd.Series(dtype=int)]).value_counts()
+        own = [(each.members, name) for each, name in zip(plans, names, strict=True) if each.split == split]
+        labels = Counter(label for members, _ in own for label in members["class_index"])
         splits[split] = records.Split(
-            n_images=int(counts.sum()),
-            class_counts=tuple(int(counts.get(label, 0)) for label in range(len(classes))),
-            shards=tuple(own),
+            n_images=labels.total(),
+            class_counts=tuple(labels[label] for label in range(len(classes))),
+            shards=tuple(name for _, name in own),
         )
     channels = 1 if p.colour == "grey" else 3
     return records.Index(height_px=p.height_px, width_px=p.width_px, channels=channels, classes=classes, splits=splits)

@@ -20,7 +20,7 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
     _check(index)
     device = model.set_up(threads=threads, seed=seed)
     print(f"{index.splits['train'].n_images:,} images, {p.epochs} epochs, on {device}", flush=True)
-    classifier = model.build(index, p)
+    classifier = model.build(index, p, _statistics(paths, index, p))
     val = dataset.ordered(paths.records, index, "val", batch_images=p.batch_images)
     fit = model.fit(
         classifier,
@@ -39,6 +39,14 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
     return {
         name: round(value, DECIMALS) for name, value in (measured | {"gap": accuracy - val_accuracy}).items()
     } | counted
+
+
+def _statistics(paths: params.Paths, index: records.Index, p: params.Train) -> model.Statistics | None:
+    """Return those of the train split alone: the others' would tell the network of images it must not have seen."""
+    if p.scale != "standard":
+        return None
+    mean, deviation = dataset.statistics(paths.records, index, "train", batch_images=p.batch_images)
+    return model.Statistics(mean=tuple(map(float, mean)), deviation=tuple(map(float, deviation)))
 
 
 def _check(index: records.Index) -> None:

@@ -28,9 +28,8 @@ def write_data(folder: Path, *, counts: dict[str, tuple[int, ...]], side_px: int
             image[:, label * side_px // len(class_counts) :][:, : side_px // len(class_counts)] += 180
             sha256 = hashlib.sha256(f"{split} {number}".encode()).hexdigest()
             examples.append(records.Example(image=image, label=label, sha256=sha256))
-        shards = [f"{split}-{start}.tfrecord" for start in range(0, len(examples), 5)]
-        for start, name in enumerate(shards):
-            records.write(folder / "data/records" / name, examples[start * 5 : start * 5 + 5])
+        parts = [examples[start : start + 5] for start in range(0, len(examples), 5)]
+        shards = [records.write(folder / "data/records", split, part) for part in parts]
         splits[split] = records.Split(n_images=len(examples), class_counts=class_counts, shards=tuple(shards))
     classes = tuple("abcdefgh"[: len(class_counts)])
     index = records.Index(height_px=side_px, width_px=side_px, channels=1, classes=classes, splits=splits)
@@ -69,7 +68,7 @@ def test_reading_gives_back_what_was_written_in_the_order_of_the_shards(folder: 
     first = batches[0][0].numpy()
     assert first.dtype == np.uint8
     assert first.shape == (4, 16, 16, 1)
-    assert first[0].tobytes() in next(records.read_payloads(folder / "data/records/train-0.tfrecord"))
+    assert first[0].tobytes() in (folder / "data/records" / index.splits["train"].shards[0]).read_bytes()
 
 
 def test_an_epoch_holds_every_image_once(folder: Path, index: records.Index) -> None:
@@ -112,8 +111,15 @@ def test_two_epochs_are_augmented_differently(folder: Path, index: records.Index
     assert not set(images[:13]) & set(images[13:])
 
 
+def test_statistics_are_those_of_numpy_over_the_pixels_of_the_split(folder: Path, index: records.Index) -> None:
+    pixels = np.concatenate([images.numpy() for images, _ in ordered(folder, index)]).astype(np.float64)
+    mean, deviation = dataset.statistics(folder / "data/records", index, "train", batch_images=4)
+    np.testing.assert_allclose(mean, pixels.mean(axis=(0, 1, 2)))
+    np.testing.assert_allclose(deviation, pixels.std(axis=(0, 1, 2)))
+
+
 def test_a_missing_shard_is_named(folder: Path, index: records.Index) -> None:
-    val = dataclasses.replace(index.splits["val"], shards=("val-0.tfrecord", "gone.tfrecord"))
+    val = dataclasses.replace(index.splits["val"], shards=(*index.splits["val"].shards, "gone.tfrecord"))
     broken = dataclasses.replace(index, splits={"val": val})
     with pytest.raises(AssayError, match=r"1 of 2 shards of val are missing, the first is gone\.tfrecord"):
         dataset.ordered(folder / "data/records", broken, "val", batch_images=4)

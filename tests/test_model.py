@@ -3,6 +3,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -48,13 +49,31 @@ def test_probabilities_sum_to_one_also_for_two_classes(images: np.ndarray) -> No
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 
 
-def test_the_model_scales_uint8_to_the_unit_range_itself(images: np.ndarray) -> None:
-    whole = built()
-    behind = keras.Model(whole.get_layer("to_unit_range").output, whole.output)
+@pytest.mark.parametrize(
+    ("scale", "scaled"),
+    [
+        ("unit", lambda images: images / 255),
+        ("symmetric", lambda images: images / 127.5 - 1),
+        ("standard", lambda images: (images - images.mean()) / images.std()),
+    ],
+)
+def test_the_model_scales_uint8_itself_also_after_it_was_read(
+    tmp_path: Path, images: np.ndarray, scale: str, scaled: Callable[[np.ndarray], np.ndarray]
+) -> None:
+    of_images = model.Statistics(mean=(float(images.mean()),), deviation=(float(images.std()),))
+    built = model.build(index_of(), dataclasses.replace(P, scale=scale), of_images)
+    model.write(tmp_path / "m.keras", built, ("ant", "bee"))
+    whole = model.read(tmp_path / "m.keras")
+    front = keras.Model(whole.input, whole.get_layer("scale").output)
     assert whole.input.dtype == "uint8"
-    np.testing.assert_allclose(
-        whole.predict(images, verbose=0), behind.predict(images.astype(np.float32) / 255, verbose=0), rtol=1e-5
-    )
+    np.testing.assert_allclose(front.predict(images, verbose=0), scaled(images.astype(np.float64)), atol=1e-5)
+
+
+def test_a_channel_that_never_changes_is_scaled_to_zero() -> None:
+    flat = model.Statistics(mean=(7.0,), deviation=(0.0,))
+    whole = model.build(index_of(), dataclasses.replace(P, scale="standard"), flat)
+    front = keras.Model(whole.input, whole.get_layer("scale").output)
+    assert abs(front.predict(np.full((1, 8, 8, 1), 7, np.uint8), verbose=0)).max() < 1e-6
 
 
 def test_every_block_but_the_first_halves_the_picture() -> None:

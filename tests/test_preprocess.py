@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import png
+from hypothesis import given
+from hypothesis import strategies as st
 
 from assay import batch, files, image, manifest, params, records
 from assay.errors import AssayError
@@ -87,8 +89,29 @@ def test_index_counts_and_names_the_shards(paths: params.Paths) -> None:
 
 def test_no_shard_is_larger_than_asked_or_spans_two_batches(paths: params.Paths) -> None:
     preprocess()
-    # 5 training images in the first batch, 2 in the second.
-    assert len(records.read_index(paths.index).splits["train"].shards) == 2 + 1
+    batches = manifest.read(paths.manifest).set_index("sha256")["batch"]
+    for plan in task.plan(planned(paths), P):
+        assert len(plan.members) <= 3
+        assert batches[plan.members["sha256"]].nunique() == 1
+
+
+def planned(paths: params.Paths) -> pd.DataFrame:
+    return manifest.read(paths.manifest).sort_values("sha256").assign(class_index=0)
+
+
+@given(st.sets(st.integers(0, 2**256 - 1), min_size=1, max_size=60), st.integers(1, 8), st.data())
+def test_shards_divide_the_images_and_one_that_goes_changes_no_other_shard(
+    hashes: set[int], most: int, data: st.DataObject
+) -> None:
+    names = sorted(f"{each:064x}" for each in hashes)
+    parts = [part["sha256"].tolist() for part in task._divide(pd.DataFrame({"sha256": names}), most)]
+    assert [name for part in parts for name in part] == names
+    assert all(0 < len(part) <= most for part in parts)
+    gone = data.draw(st.sampled_from(names))
+    left = pd.DataFrame({"sha256": [name for name in names if name != gone]})
+    changed = [part["sha256"].tolist() for part in task._divide(left, most)]
+    # Its own shard is smaller, or its two halves, now few enough, are one.
+    assert len([part for part in parts if part not in changed]) <= 2
 
 
 def test_second_run_writes_nothing_and_gives_the_same(paths: params.Paths, capsys: pytest.CaptureFixture[str]) -> None:
@@ -99,6 +122,15 @@ def test_second_run_writes_nothing_and_gives_the_same(paths: params.Paths, capsy
     assert "0 of them new" in capsys.readouterr().out
     assert {file: file.stat().st_mtime_ns for file in paths.records.iterdir()} == before
     assert paths.index.read_bytes() == index
+
+
+def test_lost_memo_costs_work_and_changes_nothing(paths: params.Paths, capsys: pytest.CaptureFixture[str]) -> None:
+    preprocess()
+    whole, index = shards(paths), paths.index.read_bytes()
+    paths.memo.shards.unlink()
+    preprocess()
+    assert "0 of them new" not in capsys.readouterr().out.splitlines()[1]
+    assert (shards(paths), paths.index.read_bytes()) == (whole, index)
 
 
 @pytest.mark.parametrize("left", [b"", b"half a record"])

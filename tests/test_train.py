@@ -125,3 +125,17 @@ def test_balanced_weights_make_the_classes_count_the_same() -> None:
     counts = np.array([10, 30, 60])
     weights = train.balance(counts.tolist())
     np.testing.assert_allclose([weights[label] * count for label, count in enumerate(counts)], 100 / 3)
+
+
+def test_standard_scaling_is_learnt_from_the_train_split_alone(tmp_path: Path) -> None:
+    write_data(tmp_path, counts={"train": (3, 3), "val": (1, 1)})
+    index = records.read_index(tmp_path / "data/records.json")
+    paths = dataclasses.replace(set_small(tmp_path).paths, records=tmp_path / "data/records")
+    standard = dataclasses.replace(set_small(tmp_path).train, scale="standard")
+    found = train._statistics(paths, index, standard)
+    pixels = np.concatenate(
+        [images.numpy() for images, _ in dataset.ordered(paths.records, index, "train", batch_images=2)]
+    )
+    assert found is not None
+    assert found.mean == pytest.approx((pixels.mean(),))
+    assert train._statistics(paths, index, dataclasses.replace(standard, scale="unit")) is None
