@@ -16,15 +16,27 @@ def cli() -> None:
 
 @cli.command()
 @click.argument("source")
-def snapshot(source: str) -> None:
+@click.option("--path", metavar="COLUMN", help="The table's column of paths, if not `path`.")
+@click.option("--label", metavar="COLUMN", help="The table's column of labels, if not `label`.")
+@click.option("--group", metavar="COLUMN", help="The table's column of groups, if not `group`.")
+@click.option("--split", metavar="COLUMN", help="The table's column of splits, if not `split`.")
+def snapshot(source: str, **columns: str | None) -> None:
     """Write down what SOURCE holds now: the images that the next run works on.
 
-    SOURCE is a folder of class sub-folders, or sklearn:digits.
+    \b
+    SOURCE is one of
+      PATH, folder:PATH  a folder CLASS/IMAGE, or with train, val and test above the classes
+      table:PATH         .csv, .jsonl or .parquet with columns path, label and perhaps group, split
+      tar:PATTERN        WebDataset shards, e.g. 'tar:shards/*.tar'
+      keras:NAME         mnist, fashion_mnist, cifar10 or cifar100
+      sklearn:digits
+
+    The PATH of a folder and a table may be a URL: s3://..., gs://..., https://...
     """
     from assay import source as sources
 
     p = params.load()
-    images = sources.open_source(_named(source))
+    images = sources.open_source(_named(source), {name: called for name, called in columns.items() if called})
     taken = sources.snapshot(images)
     before = p.paths.source.read_text() if p.paths.source.exists() else ""
     files.write_json(p.paths.source, taken)
@@ -37,11 +49,12 @@ def snapshot(source: str) -> None:
 def _named(source: str) -> str:
     """Return the source's full name: a bare path is a folder, absolute unless it lies within this one."""
     kind, colon, rest = source.partition(":")
-    if colon and not Path(source).exists() and (kind != "folder" or not rest):
+    has_path = kind in ("folder", "table", "tar") and rest != ""
+    if colon and not Path(source).exists() and (not has_path or "://" in rest):
         return source
-    folder = Path(source.removeprefix("folder:")).expanduser().resolve()
-    here = Path.cwd()
-    return f"folder:{(folder.relative_to(here) if folder.is_relative_to(here) else folder).as_posix()}"
+    kind, rest = (kind, rest) if colon and has_path else ("folder", source)
+    place, here = Path(rest).expanduser().resolve(), Path.cwd()
+    return f"{kind}:{(place.relative_to(here) if place.is_relative_to(here) else place).as_posix()}"
 
 
 @cli.command()

@@ -1,18 +1,18 @@
-"""Images: encoded bytes in, measurements or uint8 pixels out. Nothing else in the project decodes an image.
+"""Images: encoded bytes in, decoded images or uint8 pixels out. Nothing else in the project decodes an image.
 
 `Pixels` are uint8 [H, W, 3] (rgb) or [H, W, 1] (grey), in [0, 255]: EXIF orientation applied, transparency laid over
 white, 16 bits scaled to 8, the first frame of an animation.
 """
 
-import hashlib
 import io
 import re
 import warnings
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageFile, ImageOps
 
 Colour = Literal["grey", "rgb"]
 
@@ -21,57 +21,49 @@ class Undecodable(Exception):
     """Says why the bytes are no image that can be used."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measurements:
-    """What the manifest says of one image; without pixels all but `decodable` and `reason` are None."""
-
-    decodable: bool
-    reason: str = ""
-    format: str | None = None
-    width_px: int | None = None
-    height_px: int | None = None
-    mode: str | None = None
-    pixels: str | None = None
-
-
-def measure(content: bytes) -> Measurements:
-    """Return the measurements of an encoded image; bytes that cannot be decoded are measured too, not raised."""
-    try:
-        image = decode(content)
-    except Undecodable as error:
-        return Measurements(decodable=False, reason=str(error))
-    shown = to_rgb(image)
-    pixels = hashlib.sha256(f"{shown.width}x{shown.height}".encode() + shown.tobytes())
-    return Measurements(
-        decodable=True,
-        format=image.format,
-        width_px=image.width,
-        height_px=image.height,
-        mode=image.mode,
-        pixels=pixels.hexdigest(),
-    )
-
-
 def decode(content: bytes) -> Image.Image:
-    """Return the whole decoded image in its own mode, upright; its `format` is kept.
+    """Return the whole decoded image in its own mode, upright.
 
     Raises `Undecodable` for whatever Pillow cannot read to the last pixel, and for what has no known range.
+    """
+    with opened(content) as source:
+        return load(source)
+
+
+@contextmanager
+def opened(content: bytes) -> Iterator[ImageFile.ImageFile]:
+    """Yield the image with its header read and its pixels not; the block may ask it anything.
+
+    Raises `Undecodable` in place of all that goes wrong here and in the block.
     """
     if not content:
         raise Undecodable("empty file")
     try:
+        # A filter of warnings belongs to all threads at once, so nothing but silence may hang on this one.
         with warnings.catch_warnings():
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
-            warnings.filterwarnings("ignore", category=UserWarning)
-            opened = Image.open(io.BytesIO(content))
-            opened.load()
-            upright = ImageOps.exif_transpose(opened)
+            warnings.simplefilter("ignore")
+            source = Image.open(io.BytesIO(content))
+            _check_area(source)
+            yield source
+    except Undecodable:
+        raise
     except Exception as error:  # Pillow's decoders raise anything from struct.error to SyntaxError on broken files
         raise Undecodable(_reason(error)) from None
+
+
+def load(source: ImageFile.ImageFile) -> Image.Image:
+    """Return the pixels of an opened image in its own mode, upright."""
+    source.load()
+    upright = ImageOps.exif_transpose(source)
     if upright.mode == "F":
         raise Undecodable("floating-point pixels have no known range")
-    upright.format = opened.format
     return upright
+
+
+def _check_area(source: Image.Image) -> None:
+    limit, area = Image.MAX_IMAGE_PIXELS, source.width * source.height
+    if limit is not None and area > limit:
+        raise Undecodable(f"decompression bomb: {area:,} pixels, at most {limit:,}")
 
 
 def _reason(error: Exception) -> str:

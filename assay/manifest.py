@@ -22,11 +22,24 @@ SCHEMA = pa.schema(
         ("bytes", pa.int64()),
         ("decodable", pa.bool_()),
         ("reason", pa.string()),  # why it is not decodable; empty if it is
+        ("named_format", pa.string()),  # what the suffix says; null: no suffix that is known
         ("format", pa.string()),  # by content: PNG, JPEG, ...
         ("width_px", pa.int64()),  # as shown, EXIF orientation applied
         ("height_px", pa.int64()),
         ("mode", pa.string()),  # Pillow's: L, RGB, RGBA, P, I;16, CMYK, ...
-        ("pixels", pa.string()),  # SHA-256 of size and decoded pixels: equal for copies saved in another way
+        ("channels", pa.int64()),  # of the mode: 1 for L and P, 4 for RGBA and CMYK
+        ("bit_depth", pa.int64()),  # bits of one channel in the file
+        ("orientation", pa.int64()),  # EXIF: 1 to 8; 1 where the file says none
+        ("n_frames", pa.int64()),  # above 1: animated, or of several pages
+        ("pixels", pa.string()),  # SHA-256 of size and decoded pixels, see assay/measure.py: equal for exact copies
+        ("phash", pa.string()),  # perceptual hash, 16 hex digits: few bits differ between near copies
+        ("brightness", pa.float64()),  # mean of grey, [0, 255]
+        ("contrast", pa.float64()),  # standard deviation of grey
+        ("entropy", pa.float64()),  # of grey's histogram, in bits, [0, 8]
+        ("black_share", pa.float64()),  # of grey below 8, [0, 1]
+        ("white_share", pa.float64()),  # of grey above 247, [0, 1]
+        ("sharpness", pa.float64()),  # standard deviation of grey's Laplacian
+        ("saturation", pa.float64()),  # mean of HSV's S, [0, 1]
         ("batch", pa.string()),  # the tar that holds the bytes
         ("offset", pa.int64()),  # of the bytes in the tar
     ]
@@ -35,7 +48,7 @@ SCHEMA = pa.schema(
 
 def write(file: Path, rows: pd.DataFrame) -> None:
     """Write the rows, sorted by path; equal rows give equal bytes."""
-    table = pa.Table.from_pandas(rows.sort_values("path"), schema=SCHEMA, preserve_index=False)
+    table = pa.Table.from_pandas(rows.sort_values("path", kind="stable"), schema=SCHEMA, preserve_index=False)
     with files.replacing(file) as out:
         pq.write_table(table.replace_schema_metadata(None), out, compression="zstd")
 

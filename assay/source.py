@@ -1,71 +1,77 @@
-"""Sources: where the images come from, read only. `folder:PATH` (a sub-folder a class) and `sklearn:digits`.
+"""Sources: where the images come from, read only, and the snapshot of what they held.
 
-The listing has one `Entry` per file in the order of `path`; its fingerprint covers paths and sizes, not contents, so
-that a look at a million files stays cheap: a file replaced by one of the same size is found only when it is read.
+The listing has one `Entry` per image in the order of `path`. Its fingerprint covers paths and sizes, of tables and
+tars also label, group and split, but not contents, so that a look at a million files stays cheap: a file replaced by
+one of the same size is found only when it is read. The sizes of a table's images behind URLs are not asked for.
 """
 
 import hashlib
-import io
-import os
-import stat
-from collections.abc import Callable
-from dataclasses import dataclass
+import shlex
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from assay import files
+from assay import datasets, files, folder, shards, table
 from assay.errors import AssayError
+from assay.listing import Entry as Entry
+from assay.listing import Source as Source
 
-KINDS = "folder:PATH, sklearn:digits"
-
-
-@dataclass(frozen=True)
-class Entry:
-    path: str  # for people and the manifest, with "/"
-    label: str | None  # None: the file lies in no class folder
-    bytes: int
-    place: str  # what `Source.read` finds it by
+KINDS = "folder:PATH, table:PATH, tar:PATTERN, keras:NAME, sklearn:digits"
 
 
-@dataclass(frozen=True)
-class Source:
-    name: str
-    entries: tuple[Entry, ...]
-    read: Callable[[Entry], bytes]  # may raise OSError
+def open_source(name: str, columns: dict[str, str] | None = None) -> Source:
+    """Return the source with its listing; `columns`: what a table calls its columns, where not as `table.COLUMNS`.
 
-
-def open_source(name: str) -> Source:
-    """Return the source with its listing; raises `AssayError` if there is none or it cannot make a classifier."""
-    kind, _, rest = name.partition(":")
-    if name == "sklearn:digits":
-        source = _digits()
-    elif kind == "folder" and rest:
-        source = _folder(name, Path(rest))
-    else:
-        raise AssayError(f"source: {name!r} is none of {KINDS}")
+    Raises `AssayError` if there is no such source or it cannot make a classifier.
+    """
+    source = _open(name, columns or {})
     classes = {entry.label for entry in source.entries} - {None}
     if not classes:
-        raise AssayError(f"{name}: no images in class sub-folders (expected CLASS/IMAGE, e.g. cat/0001.jpg)")
+        wanted = " in class sub-folders (expected CLASS/IMAGE, e.g. cat/0001.jpg)" if name.startswith("folder:") else ""
+        raise AssayError(f"{name}: no images{wanted or ' with a label'}")
     if len(classes) == 1:
         raise AssayError(f"{name}: only one class, {classes.pop()!r}; a classifier needs at least two")
     return source
 
 
+def _open(name: str, columns: dict[str, str]) -> Source:
+    kind, _, rest = name.partition(":")
+    if columns and kind != "table":
+        raise AssayError(f"{name}: has no columns; --{next(iter(columns))} is for table:PATH")
+    match kind:
+        case "folder" if rest:
+            return folder.open_folder(name, rest)
+        case "table" if rest:
+            return table.open_table(name, rest, columns)
+        case "tar" if rest:
+            return shards.open_shards(name, rest)
+        case "keras" if rest:
+            return datasets.open_keras(name, rest)
+        case "sklearn" if rest == "digits":
+            return datasets.open_digits()
+    raise AssayError(f"source: {name!r} is none of {KINDS}")
+
+
 def snapshot(source: Source) -> dict[str, Any]:
-    """Return what data/source.json holds: name, number of images, fingerprint of the listing (SHA-256)."""
+    """Return what data/source.json holds: name, columns if any, number of images, fingerprint (SHA-256)."""
     listing = hashlib.sha256()
     for entry in source.entries:
-        listing.update(f"{entry.path}\0{entry.bytes}\n".encode())
-    return {"source": source.name, "n_images": len(source.entries), "fingerprint": listing.hexdigest()}
+        apart = [entry.label, entry.group, entry.split] if _labels_apart(source) else []
+        listing.update("\0".join([entry.path, str(entry.bytes), *(value or "" for value in apart)]).encode() + b"\n")
+    taken: dict[str, Any] = {"source": source.name}
+    taken |= {"columns": source.columns} if source.columns else {}
+    return taken | {"n_images": len(source.entries), "fingerprint": listing.hexdigest()}
+
+
+def _labels_apart(source: Source) -> bool:
+    """Say whether the label of an image stands elsewhere than in its path."""
+    return source.name.startswith(("table:", "tar:"))
 
 
 def read_snapshot(file: Path) -> Source:
     """Return the source that the snapshot names; raises `AssayError` if its listing is not the snapshot's any more."""
     try:
         taken = files.read_json(file)
-        source = open_source(taken["source"])
+        source = open_source(taken["source"], taken.get("columns"))
     except FileNotFoundError:
         raise AssayError(f"{file}: not found; run `assay snapshot SOURCE`, with one of {KINDS}") from None
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -73,65 +79,12 @@ def read_snapshot(file: Path) -> Source:
     now = snapshot(source)
     if now != taken:
         said, seen = taken.get("n_images"), now["n_images"]
-        what = f"{seen:,} images, not {said:,}" if seen != said else f"{seen:,} images, but other names or sizes"
-        raise AssayError(f"{source.name}: now holds {what}, as {file} has it; run `assay snapshot {source.name}`")
+        other = "names, sizes or labels" if _labels_apart(source) else "names or sizes"
+        what = f"{seen:,} images, not {said:,}" if seen != said else f"{seen:,} images, but other {other}"
+        raise AssayError(f"{source.name}: now holds {what}, as {file} has it; run `{_command(source)}`")
     return source
 
 
-def _folder(name: str, folder: Path) -> Source:
-    if not folder.is_dir():
-        raise AssayError(f"{name}: no such folder")
-    found = [
-        Path(parent, file)
-        for parent, folders, names in os.walk(folder, onerror=_refuse)
-        for file in names
-        if not file.startswith(".") and not any(part.startswith(".") for part in Path(parent).relative_to(folder).parts)
-    ]
-    entries = sorted((_entry(folder, file) for file in found), key=lambda entry: entry.path)
-    return Source(name, tuple(entries), _read_file)
-
-
-def _refuse(error: OSError) -> None:
-    raise AssayError(f"{error.filename}: {error.strerror}")
-
-
-def _entry(folder: Path, file: Path) -> Entry:
-    parts = file.relative_to(folder).parts
-    # A name that is not UTF-8 cannot be written to the manifest as it is.
-    shown = "/".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    try:
-        size = file.stat().st_size
-    except OSError:  # a link to nothing, or in a circle
-        size = 0
-    return Entry(shown, shown.partition("/")[0] if len(parts) > 1 else None, size, str(file))
-
-
-def _read_file(entry: Entry) -> bytes:
-    with open(entry.place, "rb", opener=_without_waiting) as content:
-        if not stat.S_ISREG(os.fstat(content.fileno()).st_mode):
-            raise OSError(0, "not a regular file")
-        return content.read()
-
-
-def _without_waiting(place: str, flags: int) -> int:
-    """Open a named pipe too without waiting for its writer."""
-    return os.open(place, flags | os.O_NONBLOCK)
-
-
-def _digits() -> Source:
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    encoded = {
-        f"{label}/{number:04d}.png": _png((pixels * 255 / 16).round().astype("uint8"))
-        for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True))
-    }
-    entries = (Entry(path, path.partition("/")[0], len(png), path) for path, png in sorted(encoded.items()))
-    return Source("sklearn:digits", tuple(entries), lambda entry: encoded[entry.place])
-
-
-def _png(image: Any) -> bytes:
-    """Return the image as PNG, uncompressed: compressors differ between builds of zlib, and so would the bytes."""
-    png = io.BytesIO()
-    Image.fromarray(image).save(png, "PNG", compress_level=0)
-    return png.getvalue()
+def _command(source: Source) -> str:
+    options = [part for column, called in source.columns.items() for part in (f"--{column}", called)]
+    return shlex.join(["assay", "snapshot", source.name, *options])

@@ -10,17 +10,20 @@ import pandas as pd
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from assay import batch, files, image, labels, ledger, manifest, params, source, stage
+from assay import batch, files, labels, ledger, manifest, params, source, stage
 from assay.errors import AssayError
+from assay.measure import Measurements, measure, named_format
 
 
 def main(p: params.Params) -> None:
     images = source.read_snapshot(p.paths.source)
-    measured = measure(images)
+    measured = measure_all(images)
     known = ledger.read(p.paths.ledger)
     shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
     shares["train"] = 1 - sum(shares.values())
-    extended = ledger.extend(known, measured[measured["sha256"].notna()], shares)
+    readable = measured[measured["sha256"].notna()]
+    extended = ledger.extend(known, readable, shares)
+    check_given(ledger.contradictions(extended, readable), p.paths.ledger)
     places = store(images, measured, extended, p.paths.raw)
     rows = measured.merge(extended[["sha256", "split"]], on="sha256", how="left").merge(places, on="sha256", how="left")
     rows["split"] = rows["split"].where(rows["decodable"] & rows["label"].notna())
@@ -33,7 +36,7 @@ def main(p: params.Params) -> None:
     print(*(f"{split} {n:,}" for split, n in counts["split"].items()), f"set aside {counts['n_set_aside']:,}", sep=", ")
 
 
-def measure(images: source.Source) -> pd.DataFrame:
+def measure_all(images: source.Source) -> pd.DataFrame:
     """Return the rows of the manifest, but for split and place, in the order of the listing."""
     # Pillow works outside the interpreter's lock, so threads use all cores and share what they read.
     work = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
@@ -44,12 +47,27 @@ def measure(images: source.Source) -> pd.DataFrame:
 
 def _measure_one(images: source.Source, entry: source.Entry) -> dict[str, Any]:
     row: dict[str, Any] = {"path": entry.path, "label": entry.label, "bytes": entry.bytes, "sha256": None}
+    row |= {"given_group": entry.group, "given_split": entry.split}
     try:
         content = images.read(entry)
     except OSError as error:
-        return row | asdict(image.Measurements(decodable=False, reason=f"cannot be read: {error.strerror}"))
+        reason = f"cannot be read: {error.strerror}"
+        return row | asdict(Measurements(decodable=False, reason=reason, named_format=named_format(entry.path)))
     row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return row | asdict(image.measure(content))
+    return row | asdict(measure(content, entry.path))
+
+
+def check_given(contradictions: pd.DataFrame, kept_in: Path) -> None:
+    """Raise `AssayError` if the source wants an image in another split than it has, or a group in two."""
+    if contradictions.empty:
+        return
+    rows = contradictions.head(5)
+    first = "; ".join(f"{path}: {reason}" for path, reason in zip(rows["path"], rows["reason"], strict=True))
+    more = ", ..." if len(contradictions) > len(rows) else ""
+    raise AssayError(
+        f"splits: {len(contradictions):,} images are given a split that they cannot have: {first}{more}; "
+        f"mend the source, or delete {kept_in} to split all anew"
+    )
 
 
 def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path) -> pd.DataFrame:
@@ -86,7 +104,7 @@ def _offsets(images: source.Source, file: Path, members: "pd.Series[str]") -> di
 
 
 def _contents(images: source.Source, members: "pd.Series[str]") -> Iterator[tuple[str, bytes]]:
-    entries = {entry.path: entry for entry in images.entries}
+    entries = {entry.path: entry for entry in images.entries if not entry.problem}
     for sha256, path in members.items():
         content = images.read(entries[path])
         if hashlib.sha256(content).hexdigest() != sha256:

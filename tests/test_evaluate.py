@@ -29,7 +29,7 @@ def write_inputs(folder: Path) -> None:
         for _, numbers, hashes in dataset.named(folder / P.paths.records, index, split, batch_images=8)
         for label, sha256 in zip(numbers.numpy(), hashes.numpy(), strict=True)
     ]
-    manifest.write(folder / P.paths.manifest, pd.DataFrame(rows))
+    manifest.write(folder / P.paths.manifest, pd.DataFrame(rows, columns=manifest.SCHEMA.names))
     passed = {"gate": "open", "manifest": files.sha256(folder / P.paths.manifest)}
     files.write_json(folder / P.paths.passed, passed)
     model.set_up(threads=2, seed=0)

@@ -1,4 +1,6 @@
 import io
+import struct
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -53,43 +55,44 @@ def test_palette_and_cmyk_become_rgb() -> None:
     assert np.allclose(prepare(encode(red.convert("CMYK"), "JPEG", quality=100), "rgb")[0][0], [255, 0, 0], atol=6)
 
 
-def test_copies_saved_in_another_way_share_their_pixels() -> None:
-    picture = grey([0, 255], [7, 130])
-    saved = [encode(picture), encode(picture, compress_level=0), encode(picture.convert("RGB"), "BMP")]
-    assert len({image.measure(content).pixels for content in saved}) == 1
+BROKEN = {
+    "empty": (b"", "empty file"),
+    "html": (b"<html>not found</html>", "not an image"),
+    "cut jpeg": (encode(Image.new("RGB", (64, 64), "red"), "JPEG")[:-100], "truncated"),
+    "cut png": (encode(Image.effect_noise((64, 64), 50))[:-200], "truncated"),
+    "float": (encode(Image.new("F", (2, 2)), "TIFF"), "no known range"),
+    "bomb": (encode(Image.new("1", (10000, 10000)), "PNG"), "decompression bomb: 100,000,000 pixels"),
+    "huge bomb": (encode(Image.new("1", (20000, 20000)), "PNG"), "decompression bomb"),
+}
 
 
-def test_same_bytes_in_another_shape_are_other_pixels() -> None:
-    wide, tall = encode(grey([1, 2, 3, 4])), encode(grey([1], [2], [3], [4]))
-    assert image.measure(wide).pixels != image.measure(tall).pixels
+@pytest.mark.parametrize(("content", "reason"), BROKEN.values(), ids=BROKEN.keys())
+def test_what_cannot_be_decoded_raises_and_says_why(content: bytes, reason: str) -> None:
+    with pytest.raises(image.Undecodable) as raised:
+        image.decode(content)
+    assert reason in str(raised.value).lower()
 
 
-def test_size_is_that_of_the_upright_image() -> None:
-    exif = Image.Exif()
-    exif[0x0112] = 6  # a quarter turn
-    measured = image.measure(encode(grey([1, 2, 3]), "JPEG", exif=exif))
-    assert (measured.width_px, measured.height_px, measured.format, measured.mode) == (1, 3, "JPEG", "L")
+def test_bomb_is_refused_in_every_thread() -> None:
+    bomb, sound = BROKEN["bomb"][0], encode(Image.new("L", (500, 500)))
+    with ThreadPoolExecutor(8) as threads:
+        refused = list(threads.map(is_refused, [bomb, sound] * 40))
+    assert refused == [True, False] * 40
 
 
-@pytest.mark.parametrize(
-    ("content", "reason"),
-    [
-        (b"", "empty file"),
-        (b"<html>not found</html>", "not an image"),
-        (encode(Image.new("RGB", (64, 64), "red"), "JPEG")[:-100], "truncated"),
-        (encode(Image.effect_noise((64, 64), 50))[:-200], "truncated"),
-        (encode(Image.new("F", (2, 2)), "TIFF"), "no known range"),
-        (encode(Image.new("1", (20000, 20000)), "PNG"), "decompression bomb"),
-    ],
-    ids=["empty", "html", "cut jpeg", "cut png", "float", "bomb"],
-)
-def test_what_cannot_be_decoded_is_a_row_with_a_reason(content: bytes, reason: str) -> None:
-    measured = image.measure(content)
-    assert not measured.decodable
-    assert reason in measured.reason.lower()
-    assert measured.pixels is None
+def is_refused(content: bytes) -> bool:
+    try:
+        image.decode(content)
+    except image.Undecodable:
+        return True
+    return False
 
 
-def test_every_cut_of_a_file_is_measured_and_none_raises() -> None:
-    whole = encode(Image.effect_noise((24, 24), 80), "JPEG")
-    assert [image.measure(whole[:length]).decodable for length in range(len(whole) - 2)] == [False] * (len(whole) - 2)
+def test_whatever_goes_wrong_while_an_image_is_open_is_undecodable() -> None:
+    with pytest.raises(image.Undecodable, match="no such tag"), image.opened(encode(grey([1]))):
+        raise struct.error("no such tag")
+
+
+def test_image_is_opened_without_decoding_its_pixels() -> None:
+    with image.opened(BROKEN["cut png"][0]) as source:
+        assert source.size == (64, 64)

@@ -9,6 +9,7 @@ import pytest
 from conftest import CLASSES, draw, png, run
 
 from assay import batch, files, ledger, manifest, params, source
+from assay.errors import AssayError
 from tasks import ingest as task
 
 
@@ -186,3 +187,29 @@ def test_ledger_names_every_stored_content_once(checkout: Path, images: Path) ->
     assert len(found) == 151
     assert found["sha256"].is_unique
     assert sorted({entry.parent.name for entry in images.rglob("*.png")}) == list(CLASSES)
+
+
+def test_given_splits_are_kept(checkout: Path, images: Path, tmp_path: Path) -> None:
+    for split, first, last in (("train", 0, 30), ("validation", 30, 38), ("test", 38, 50)):
+        for name in CLASSES:
+            (tmp_path / "given" / split / name).mkdir(parents=True)
+            for number in range(first, last):
+                (images / name / f"{number:03d}.png").rename(tmp_path / "given" / split / name / f"{number:03d}.png")
+    ingest(checkout, tmp_path / "given")
+    found = rows(checkout)
+    assert found["split"].value_counts().to_dict() == {"train": 90, "val": 24, "test": 36}
+    assert found.loc["test/ape/040.png", ["label", "split"]].tolist() == ["ape", "test"]
+
+
+def test_image_that_is_given_another_split_than_it_has_stops_it(checkout: Path, images: Path, tmp_path: Path) -> None:
+    ingest(checkout, images)
+    before = hashes(checkout)
+    given = "\n".join(f"images/{path},{row.label},test" for path, row in rows(checkout).iterrows())
+    (tmp_path / "all.csv").write_text(f"path,label,split\n{given}\n")
+    taken = source.snapshot(source.open_source(f"table:{tmp_path / 'all.csv'}"))
+    files.write_json(checkout / "data/source.json", taken)
+    with pytest.raises(AssayError, match=r"120 images are given a split .*: images/ape/.*given test"):
+        task.main(params.load())
+    assert {name: value for name, value in hashes(checkout).items() if name != "data/source.json"} == {
+        name: value for name, value in before.items() if name != "data/source.json"
+    }

@@ -76,9 +76,9 @@ def test_source_without_two_classes_is_refused(tmp_path: Path, listed: list[str]
         source.open_source(f"folder:{tmp_path}")
 
 
-@pytest.mark.parametrize("name", ["folder:", "sklearn:faces", "nonsense", "s3://bucket"])
+@pytest.mark.parametrize("name", ["folder:", "table:", "tar:", "keras:", "sklearn:faces", "nonsense", "s3://bucket"])
 def test_unknown_source_says_which_are_known(name: str) -> None:
-    with pytest.raises(AssayError, match="is none of folder:PATH, sklearn:digits"):
+    with pytest.raises(AssayError, match="is none of folder:PATH, table:PATH, tar:PATTERN, keras:NAME, sklearn:digits"):
         source.open_source(name)
 
 
@@ -120,6 +120,33 @@ def test_file_that_is_no_snapshot_says_what_to_run(tmp_path: Path, content: str 
         taken.write_text(content)
     with pytest.raises(AssayError, match="run `assay snapshot SOURCE`"):
         source.read_snapshot(taken)
+
+
+def test_columns_of_a_table_are_kept_in_the_snapshot_and_said_in_its_command(tmp_path: Path) -> None:
+    table = fill(tmp_path, "a.png", "b.png") / "t.csv"
+    table.write_text("file,the class\na.png,cat\nb.png,dog\n")
+    taken = tmp_path / "source.json"
+    columns = {"path": "file", "label": "the class"}
+    files.write_json(taken, source.snapshot(source.open_source(f"table:{table}", columns)))
+    assert [entry.label for entry in source.read_snapshot(taken).entries] == ["cat", "dog"]
+    table.write_text("file,the class\na.png,cat\nb.png,cow\n")
+    with pytest.raises(AssayError, match="2 images, but other names, sizes or labels") as raised:
+        source.read_snapshot(taken)
+    assert f"run `assay snapshot table:{table} --path file --label 'the class'`" in str(raised.value)
+
+
+def test_columns_are_for_tables_only(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"--label is for table:PATH"):
+        source.open_source(f"folder:{tmp_path}", {"label": "class"})
+
+
+def test_snapshot_command_names_the_table_from_here_and_keeps_its_columns(checkout: Path) -> None:
+    table = fill(checkout / "photos", "a.png", "b.png") / "t.csv"
+    table.write_text("file,label\na.png,cat\nb.png,dog\n")
+    printed = run(checkout, "assay", "snapshot", f"table:{table}", "--path", "file")
+    assert "table:photos/t.csv, 2 images in 2 classes" in printed
+    taken = files.read_json(checkout / "data/source.json")
+    assert (taken["source"], taken["columns"]) == ("table:photos/t.csv", {"path": "file"})
 
 
 def test_snapshot_command_writes_the_file_and_says_what_is_next(checkout: Path, images: Path) -> None:

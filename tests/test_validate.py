@@ -38,7 +38,7 @@ def images(label: str | None, **of_split: int) -> pd.DataFrame:
         "height_px": 10,
         "mode": "L",
     }
-    return table.assign(**sound, batch="0.tar", offset=0)[manifest.SCHEMA.names]
+    return table.assign(**sound, batch="0.tar", offset=0).reindex(columns=manifest.SCHEMA.names)
 
 
 def sound(**others: pd.DataFrame) -> pd.DataFrame:

@@ -1,0 +1,39 @@
+"""Listings: what a source holds, one `Entry` per image or row, whatever kind of source it is."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+
+
+@dataclass(frozen=True)
+class Entry:
+    path: str  # for people and the manifest, with "/"
+    label: str | None  # as the source has it; None: it has none
+    bytes: int  # 0: not known before it is read
+    place: str  # what `Source.read` finds it by
+    group: str | None = None  # images of one group share a split
+    split: str | None = None  # given by the source: train, val or test
+    problem: str = ""  # why it cannot be read, where the listing already shows that
+
+
+@dataclass(frozen=True)
+class Source:
+    name: str
+    entries: tuple[Entry, ...]
+    read: Callable[[Entry], bytes]  # may raise OSError
+    columns: dict[str, str] = field(default_factory=dict)  # of a table, where their names are not the usual ones
+
+
+def once_each(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    """Return the entries in the order of `path`; one whose path came before becomes one that cannot be read."""
+    seen: set[str] = set()
+    marked = []
+    for entry in entries:
+        marked.append(replace(entry, problem="listed twice") if entry.path in seen else entry)
+        seen.add(entry.path)
+    return tuple(sorted(marked, key=lambda entry: entry.path))
+
+
+def check_readable(entry: Entry) -> None:
+    """Raise `OSError` with the entry's problem if it has one."""
+    if entry.problem:
+        raise OSError(0, entry.problem)

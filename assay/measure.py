@@ -1,0 +1,177 @@
+"""Measurements: what the manifest says of one image, from one open and one decode.
+
+The statistics are those of a small copy: the upright RGB image, no side of it longer than SIDE_PX, stretched where it
+must be, so that a picture measures much the same at every size. Its grey is Pillow's L, uint8 in [0, 255]. They are
+rounded to four digits, for the last bits differ between processors.
+"""
+
+import hashlib
+import math
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
+from PIL import ExifTags, Image, ImageFile
+
+from assay import image
+
+SIDE_PX = 96
+END_LEVELS = 8  # how many of the 256 count as black, and as many as white: JPEG blurs the last few
+HASH_PX = 32  # side of the copy whose 8x8 lowest frequencies make the perceptual hash
+MODE_BITS = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16L": 16, "I;16B": 16}
+TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurements:
+    """One image; without pixels all but `decodable`, `reason` and `named_format` are None. `SCHEMA` has the units."""
+
+    decodable: bool
+    reason: str = ""
+    named_format: str | None = None
+    format: str | None = None
+    width_px: int | None = None
+    height_px: int | None = None
+    mode: str | None = None
+    channels: int | None = None
+    bit_depth: int | None = None
+    orientation: int | None = None
+    n_frames: int | None = None
+    pixels: str | None = None
+    phash: str | None = None
+    brightness: float | None = None
+    contrast: float | None = None
+    entropy: float | None = None
+    black_share: float | None = None
+    white_share: float | None = None
+    sharpness: float | None = None
+    saturation: float | None = None
+
+
+def measure(content: bytes, name: str = "") -> Measurements:
+    """Return the measurements of an encoded image; bytes that cannot be decoded are measured too, not raised.
+
+    A JPEG is decoded at 1/2, 1/4 or 1/8 where no side then falls below SIDE_PX, and `pixels` is the SHA-256 of the full
+    size and the pixels of that decode: equal for JPEGs with the same coefficients, whatever else is in the files, but
+    not for a large JPEG and its copy in another format. Of all else it is taken over the full pixels. A copy that was
+    compressed, scaled or turned anew has other `pixels` and, but for a turned one, nearly the same `phash`.
+    """
+    named = named_format(name)
+    try:
+        with image.opened(content) as source:
+            header = _header(source, content)
+            size = source.size
+            reduced = source.draft(None, (SIDE_PX, SIDE_PX)) is not None
+            shown = image.load(source)
+            rgb = image.to_rgb(shown)
+    except image.Undecodable as error:
+        return Measurements(decodable=False, reason=str(error), named_format=named)
+    if not reduced:
+        size = shown.size
+    elif header["orientation"] in TURNED:
+        size = size[::-1]
+    pixels = np.asarray(rgb)
+    digest = hashlib.sha256("{}x{}".format(*size).encode())
+    digest.update(pixels.data)
+    facts = header | {"named_format": named, "width_px": size[0], "height_px": size[1], "pixels": digest.hexdigest()}
+    return Measurements(decodable=True, **facts, **_statistics(rgb, pixels))
+
+
+def named_format(name: str) -> str | None:
+    """Return the format that the suffix of a file's name says, as `format` has it; None: it says none."""
+    kind = Image.registered_extensions().get(PurePosixPath(name).suffix.lower())
+    return _as_jpeg(kind)
+
+
+def _as_jpeg(kind: str | None) -> str | None:
+    """Return JPEG for MPO: cameras hide a preview or a depth map behind a JPEG, and call the file .jpg."""
+    return "JPEG" if kind == "MPO" else kind
+
+
+def _header(source: ImageFile.ImageFile, content: bytes) -> dict[str, Any]:
+    orientation = source.getexif().get(ExifTags.Base.Orientation)
+    return {
+        "format": _as_jpeg(source.format),
+        "mode": source.mode,
+        "channels": len(source.getbands()),
+        "bit_depth": _bit_depth(source, content),
+        "orientation": orientation if orientation in range(1, 9) else 1,
+        "n_frames": getattr(source, "n_frames", 1),
+    }
+
+
+def _bit_depth(source: ImageFile.ImageFile, content: bytes) -> int:
+    """Return the bits of one channel in the file; Pillow's mode hides the depth of a PNG or TIFF of 1, 2, 4 or 16."""
+    if source.format == "PNG":
+        return content[24]
+    if source.format == "TIFF":
+        return int(max(source.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))))  # type: ignore[attr-defined]
+    return MODE_BITS.get(source.mode, 8)
+
+
+def _statistics(rgb: Image.Image, pixels: np.ndarray) -> dict[str, Any]:
+    size = min(rgb.width, SIDE_PX), min(rgb.height, SIDE_PX)
+    grey = rgb.convert("L").resize(size, Image.Resampling.BOX)
+    every = pixels[:: -(-rgb.height // SIDE_PX), :: -(-rgb.width // SIDE_PX)]
+    values = _of_levels(np.asarray(grey.histogram()))
+    values |= {"sharpness": sharpness(np.asarray(grey)), "saturation": saturation(every)}
+    return {name: round(value, 4) for name, value in values.items()} | {"phash": phash(grey)}
+
+
+def _of_levels(counts: np.ndarray) -> dict[str, float]:
+    """Return the statistics of a histogram [256]: mean and standard deviation in [0, 255], entropy in bits, shares."""
+    n, levels = int(counts.sum()), np.arange(256)
+    total, squares = int(counts @ levels), int(counts @ levels**2)
+    share = counts[counts > 0] / n
+    return {
+        "brightness": total / n,
+        "contrast": math.sqrt(n * squares - total**2) / n,
+        "entropy": float(np.log2(share) @ -share),
+        "black_share": int(counts[:END_LEVELS].sum()) / n,
+        "white_share": int(counts[-END_LEVELS:].sum()) / n,
+    }
+
+
+def sharpness(grey: np.ndarray) -> float:
+    """Return the standard deviation, [0, 1020], of the Laplacian of four neighbours inside a grey uint8 [H, W].
+
+    Blur lowers it, noise raises it. 0 where no pixel has four neighbours. Pech-Pacheco et al., "Diatom autofocusing in
+    brightfield microscopy" (2000).
+    """
+    wide = grey.astype(np.int64)
+    laplacian = (4 * wide[1:-1, 1:-1] - wide[:-2, 1:-1] - wide[2:, 1:-1] - wide[1:-1, :-2] - wide[1:-1, 2:]).ravel()
+    if not laplacian.size:
+        return 0.0
+    n, total, squares = laplacian.size, int(laplacian.sum()), int(laplacian @ laplacian)
+    return math.sqrt(n * squares - total**2) / n
+
+
+def saturation(rgb: np.ndarray) -> float:
+    """Return the mean S of HSV, [0, 1], of uint8 [H, W, 3]; black has none."""
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    high = np.maximum(np.maximum(red, green), blue)
+    low = np.minimum(np.minimum(red, green), blue)
+    return float(((high - low) / np.maximum(high, 1)).mean())
+
+
+def _cosines() -> np.ndarray:
+    """Return the 8 lowest cosines of the DCT-II over HASH_PX points, in whole 1/4096: [8, HASH_PX]."""
+    angles = np.outer(np.arange(8), 2 * np.arange(HASH_PX) + 1) * np.pi / (2 * HASH_PX)
+    # Whole numbers make the products exact: bits of flat images are not noise, and every processor finds the same.
+    return np.round(np.cos(angles) * 4096)
+
+
+COSINES = _cosines()
+
+
+def phash(grey: Image.Image) -> str:
+    """Return the perceptual hash of a grey image, 64 bits as 16 hex digits; copies differ in few bits.
+
+    A bit says whether one of the 8x8 lowest frequencies of the 32x32 copy lies above their median, row by row. Zauner,
+    "Implementation and benchmarking of perceptual image hash functions" (2010), section 3.2.1.
+    """
+    copy = np.asarray(grey.resize((HASH_PX, HASH_PX), Image.Resampling.BOX), np.float64)
+    low = (COSINES @ copy @ COSINES.T).ravel()
+    median = np.sort(low)[31:33].mean()
+    return np.packbits(low > median).tobytes().hex()

@@ -1,0 +1,197 @@
+import io
+import tracemalloc
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFilter
+from scipy.ndimage import gaussian_filter
+
+from assay import neighbours
+from assay.errors import AssayError
+
+NONE = np.empty((0, 2), np.int64)
+
+
+def brute_force(hashes: np.ndarray, radius: int) -> list[tuple[int, int]]:
+    values = [int(value) for value in hashes]
+    return [
+        (i, j)
+        for i in range(len(values))
+        for j in range(i + 1, len(values))
+        if (values[i] ^ values[j]).bit_count() <= radius
+    ]
+
+
+def listed(pairs: np.ndarray) -> list[tuple[int, ...]]:
+    return [tuple(pair) for pair in pairs.tolist()]
+
+
+@st.composite
+def crowds(draw: st.DrawFn) -> np.ndarray:
+    """Draw distinct hashes around a few centres, so that all distances from 1 to 20 bits occur."""
+    centres = draw(st.lists(st.integers(0, 2**64 - 1), min_size=1, max_size=3))
+    flips = st.lists(st.integers(0, 63), max_size=10).map(lambda bits: sum({1 << bit for bit in bits}))
+    drawn = draw(st.lists(st.tuples(st.sampled_from(centres), flips), max_size=40))
+    return np.array(list(dict.fromkeys(centre ^ flip for centre, flip in drawn)), np.uint64)
+
+
+@settings(max_examples=100, deadline=None)
+@given(crowds(), st.integers(0, 8))
+def test_pairs_are_those_of_brute_force_in_their_order(hashes: np.ndarray, radius: int) -> None:
+    assert listed(neighbours.pairs(hashes, radius)) == brute_force(hashes, radius)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.sampled_from([0, 1, 3, 2**63, 2**64 - 1]), max_size=60), st.integers(0, 8))
+def test_repeated_hashes_are_grouped_as_by_brute_force(values: list[int], radius: int) -> None:
+    hashes = np.array(values, np.uint64)
+    found, true = neighbours.pairs(hashes, radius), brute_force(hashes, radius)
+    assert set(listed(found)) <= set(true)
+    assert listed(found) == sorted(set(listed(found)))
+    every = np.array(true, np.int64).reshape(-1, 2)
+    assert (neighbours.groups(len(hashes), found) == neighbours.groups(len(hashes), every)).all()
+
+
+def test_hash_that_occurs_eight_times_is_paired_in_full() -> None:
+    hashes = np.array([7, 6] * 8, np.uint64)
+    assert listed(neighbours.pairs(hashes, 1)) == brute_force(hashes, 1)
+
+
+@pytest.mark.parametrize("radius", range(9))
+def test_planted_neighbours_are_found_to_the_last_bit_of_the_radius(radius: int) -> None:
+    random = np.random.default_rng(radius)
+    hashes = random.integers(0, 2**64, 400, dtype=np.uint64)
+    for planted in range(200):
+        distance = radius if planted < 100 else radius + 1
+        flipped = random.permutation(64)[:distance]
+        hashes[200 + planted] = int(hashes[planted]) ^ sum(1 << int(bit) for bit in flipped)
+    assert listed(neighbours.pairs(hashes, radius)) == [(i, 200 + i) for i in range(100)]
+
+
+@pytest.mark.parametrize("n", [0, 1])
+def test_fewer_than_two_hashes_have_no_pair(n: int) -> None:
+    found = neighbours.pairs(np.zeros(n, np.uint64), 4)
+    assert (found.shape, found.dtype) == ((0, 2), np.int64)
+
+
+@pytest.mark.parametrize("radius", [-1, 63])
+def test_radius_beyond_the_bits_is_refused(radius: int) -> None:
+    with pytest.raises(AssayError, match=f"radius: {radius} bits, it must be in \\[0, 62\\]"):
+        neighbours.pairs(np.zeros(2, np.uint64), radius)
+
+
+def test_a_hash_repeated_without_end_makes_a_star_in_little_memory() -> None:
+    hashes = np.zeros(20_000, np.uint64)
+    tracemalloc.start()
+    found = neighbours.pairs(hashes, 4)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found) == 8 * 7 / 2 + 20_000 - 8
+    assert (neighbours.groups(20_000, found) == 0).all()
+    assert peak < 5e6
+
+
+def test_group_is_the_smallest_index_that_pairs_lead_to() -> None:
+    assert neighbours.groups(7, np.array([[1, 4], [2, 5], [4, 6]])).tolist() == [0, 1, 2, 3, 1, 2, 1]
+    assert neighbours.groups(3, NONE).tolist() == [0, 1, 2]
+    assert neighbours.groups(0, NONE).tolist() == []
+
+
+def picture(seed: int) -> Image.Image:
+    """Return a photo-like picture: smooth random shapes, 96 x 96 px."""
+    shapes = gaussian_filter(np.random.default_rng(seed).normal(size=(96, 96)), 6)
+    return Image.fromarray((127 + 60 * shapes / shapes.std()).clip(0, 230).astype(np.uint8))
+
+
+def cell(seed: int) -> Image.Image:
+    """Return one of a uniform set: the same plate with the same bars, and two faint spots of its own."""
+    random, shown = np.random.default_rng(seed), np.full((96, 96), 180.0)
+    shown[:, 24:28] = shown[:, 68:72] = 60
+    down, right = np.mgrid[:96, :96]
+    for y, x in random.integers(12, 84, (2, 2)):
+        shown -= 50 * np.exp(-((down - y) ** 2 + (right - x) ** 2) / 60)
+    return Image.fromarray((shown + random.normal(0, 3, shown.shape)).clip(0, 255).astype(np.uint8))
+
+
+def thumbnail(shown: Image.Image) -> np.ndarray:
+    return np.asarray(shown.resize((32, 32), Image.Resampling.BILINEAR))
+
+
+def resaved(shown: Image.Image) -> Image.Image:
+    content = io.BytesIO()
+    shown.save(content, "JPEG", quality=60)
+    return Image.open(content)
+
+
+def noisy(shown: Image.Image) -> Image.Image:
+    pixels = np.asarray(shown) + np.random.default_rng(0).normal(0, 8, (96, 96))
+    return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
+
+
+CHANGES = {
+    "resaved": resaved,
+    "resized": lambda shown: shown.resize((77, 77)),
+    "cropped": lambda shown: shown.resize((96, 96), box=(1.5, 1.5, 94.5, 94.5)),
+    "brightened": lambda shown: shown.point(lambda value: round(value * 1.1)),
+    "lifted": lambda shown: shown.point(lambda value: value + 20),
+    "blurred": lambda shown: shown.filter(ImageFilter.GaussianBlur(1)),
+    "noisy": noisy,
+    "shifted": lambda shown: shown.transform((96, 96), Image.Transform.AFFINE, (1, 0, 2, 0, 1, 2)),
+}
+
+
+@pytest.mark.parametrize("draw", [picture, cell])
+def test_copies_are_confirmed_and_other_pictures_of_the_set_are_not(draw: Callable[[int], Image.Image]) -> None:
+    shown = [draw(seed) for seed in range(40)]
+    pure = np.stack([thumbnail(one) for one in shown])
+    threshold = neighbours.calibrate(pure, seed=0)
+    others = np.array([(i, j) for i in range(40) for j in range(i + 1, 40)])
+    assert not neighbours.confirm(pure, others, threshold).any()
+    copies = np.stack([np.arange(40), np.arange(40, 80)], axis=1)
+    for name, change in CHANGES.items():
+        thumbnails = np.concatenate([pure, [thumbnail(change(one)) for one in shown]])
+        assert neighbours.confirm(thumbnails, copies, threshold).mean() >= 0.95, name
+
+
+def test_negative_and_mirror_image_are_no_copies() -> None:
+    shown = thumbnail(picture(0))
+    thumbnails = np.stack([shown, 255 - shown, shown[:, ::-1]])
+    assert (neighbours.distance(thumbnails, np.array([[0, 1], [0, 2]])) > neighbours.MOST).all()
+
+
+def test_blank_images_are_copies_of_each_other_and_of_nothing_else() -> None:
+    thumbnails = np.stack([np.full((32, 32), 0), np.full((32, 32), 200), thumbnail(picture(0))]).astype(np.uint8)
+    assert neighbours.distance(thumbnails, np.array([[0, 1], [0, 2], [1, 2]])).tolist() == [0, 1, 1]
+
+
+def test_no_pairs_have_no_distance() -> None:
+    assert neighbours.distance(np.zeros((1, 32, 32), np.uint8), NONE).shape == (0,)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10**6), st.integers(0, 10**6))
+def test_distance_is_in_range_and_the_same_from_both_sides(left: int, right: int) -> None:
+    thumbnails = np.stack([thumbnail(picture(left)), thumbnail(picture(right))])
+    there, back = neighbours.distance(thumbnails, np.array([[0, 1], [1, 0]]))
+    assert 0 <= there <= 1
+    assert there == pytest.approx(back, rel=1e-3, abs=1e-6)
+
+
+def test_look_alikes_get_a_lower_threshold_than_pictures_of_many_things() -> None:
+    uniform = neighbours.calibrate(np.stack([thumbnail(cell(seed)) for seed in range(120)]), seed=0)
+    varied = neighbours.calibrate(np.stack([thumbnail(picture(seed)) for seed in range(60)]), seed=0)
+    assert 0 < uniform < varied <= neighbours.MOST
+
+
+def test_a_copy_in_a_set_does_not_spoil_its_threshold() -> None:
+    pure = np.stack([thumbnail(cell(seed)) for seed in range(120)])
+    copied = np.concatenate([pure, [thumbnail(resaved(cell(0)))]])
+    assert neighbours.calibrate(copied, seed=0) == pytest.approx(neighbours.calibrate(pure, seed=0), rel=0.4)
+
+
+@pytest.mark.parametrize("n", [0, 1, 5])
+def test_set_of_equal_thumbnails_gets_the_most(n: int) -> None:
+    assert neighbours.calibrate(np.zeros((n, 32, 32), np.uint8), seed=0) == neighbours.MOST

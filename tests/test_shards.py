@@ -1,0 +1,75 @@
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from assay import shards
+from assay.errors import AssayError
+
+
+def tar(file: Path, *members: tuple[str, bytes]) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(file, "w:gz" if file.suffix == ".gz" else "w") as out:
+        for name, content in members:
+            about = tarfile.TarInfo(name)
+            about.size = len(content)
+            out.addfile(about, io.BytesIO(content))
+    return file
+
+
+def labels(pattern: Path) -> dict[str, str | None]:
+    return {entry.path: entry.label for entry in shards.open_shards("tar", str(pattern)).entries}
+
+
+def test_members_of_one_stem_belong_together_whatever_their_order(tmp_path: Path) -> None:
+    tar(
+        tmp_path / "0.tar",
+        ("in/1.cls", b"cat\n"), ("in/1.jpg", b"one"), ("in/1.seg.png", b"mask"), ("in/1.txt", b"a cat"),
+        ("2.JPEG", b"two"), ("2.json", b'{"label": 7}'), ("3.png", b"three"),
+    )  # fmt: skip
+    images = shards.open_shards("tar", str(tmp_path / "0.tar"))
+    assert [(entry.path, entry.label, images.read(entry)) for entry in images.entries] == [
+        ("0.tar/2.JPEG", "7", b"two"),
+        ("0.tar/3.png", None, b"three"),
+        ("0.tar/in/1.jpg", "cat", b"one"),
+    ]
+
+
+def test_stem_belongs_to_its_shard(tmp_path: Path) -> None:
+    tar(tmp_path / "a/0.tar", ("1.jpg", b"one"), ("1.cls", b"cat"))
+    tar(tmp_path / "b/0.tar", ("1.jpg", b"two"), ("1.cls", b"dog"))
+    assert labels(tmp_path / "*/0.tar") == {"a/0.tar/1.jpg": "cat", "b/0.tar/1.jpg": "dog"}
+
+
+@pytest.mark.parametrize("label", [b"{", b"{}", b"3", b'{"label": null}', b'{"label": ["cat"]}', b"\xff"])
+def test_label_that_cannot_be_read_is_none(tmp_path: Path, label: bytes) -> None:
+    tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.json", label))
+    assert labels(tmp_path / "0.tar") == {"0.tar/1.jpg": None}
+
+
+def test_label_keeps_its_blanks_and_an_empty_one_is_none(tmp_path: Path) -> None:
+    tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.cls", b" Cat \n"), ("2.jpg", b"two"), ("2.cls", b""))
+    assert labels(tmp_path / "0.tar") == {"0.tar/1.jpg": " Cat ", "0.tar/2.jpg": None}
+
+
+def test_second_member_of_a_name_cannot_be_read(tmp_path: Path) -> None:
+    tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.jpg", b"two"), ("1.cls", b"cat"))
+    images = shards.open_shards("tar", str(tmp_path / "0.tar"))
+    assert images.read(images.entries[0]) == b"one"
+    with pytest.raises(OSError, match="listed twice"):
+        images.read(images.entries[1])
+
+
+def test_cut_and_compressed_shards_are_refused_by_name(tmp_path: Path) -> None:
+    whole = tar(tmp_path / "0.tar", ("1.jpg", bytes(2000)), ("1.cls", b"cat"))
+    whole.write_bytes(whole.read_bytes()[:1500])
+    tar(tmp_path / "1.tar.gz", ("1.jpg", b"one"))
+    for name in ("0.tar", "1.tar.gz"):
+        with pytest.raises(AssayError, match=rf"{name}: not a whole, uncompressed tar"):
+            labels(tmp_path / name)
+
+
+def test_pattern_that_matches_nothing_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match="no such file"):
+        labels(tmp_path / "*.tar")

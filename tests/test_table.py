@@ -1,0 +1,143 @@
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import fsspec
+import pandas as pd
+import pytest
+from test_source import fill
+
+from assay import table
+from assay.errors import AssayError
+from assay.listing import Entry, Source
+
+Rows = list[dict[str, object]]
+
+
+def as_csv(rows: Rows, file: Path) -> Path:
+    pd.DataFrame(rows).to_csv(file.with_suffix(".csv"), index=False)
+    return file.with_suffix(".csv")
+
+
+def as_jsonl(rows: Rows, file: Path) -> Path:
+    file.with_suffix(".jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file.with_suffix(".jsonl")
+
+
+def as_parquet(rows: Rows, file: Path) -> Path:
+    pd.DataFrame(rows).to_parquet(file.with_suffix(".parquet"))
+    return file.with_suffix(".parquet")
+
+
+def open_table(file: Path | str, **columns: str) -> Source:
+    return table.open_table(f"table:{file}", str(file), columns)
+
+
+def write(folder: Path, text: str) -> Path:
+    (folder / "t.csv").write_text(text)
+    return folder / "t.csv"
+
+
+@pytest.mark.parametrize("save", [as_csv, as_jsonl, as_parquet])
+def test_every_format_holds_the_same(tmp_path: Path, save: Callable[[Rows, Path], Path]) -> None:
+    fill(tmp_path, "b.png", "in/a 1.png")
+    rows: Rows = [
+        {"path": "in/a 1.png", "label": 7, "group": "g\u20281", "split": "test"},
+        {"path": "b.png", "label": 12, "group": None, "split": None},
+    ]
+    images = open_table(save(rows, tmp_path / "t"))
+    assert images.entries == (
+        Entry("b.png", "12", 5, f"{tmp_path}/b.png"),
+        Entry("in/a 1.png", "7", 10, f"{tmp_path}/in/a 1.png", "g\u20281", "test"),
+    )
+    assert [images.read(entry) for entry in images.entries] == [b"b.png", b"in/a 1.png"]
+
+
+def test_labels_stay_as_they_are_and_an_empty_one_is_none(tmp_path: Path) -> None:
+    odd = {"1.png": " cat", "2.png": "Cat ", "3.png": "NA", "4.png": "007", "5.png": "nan", "6.png": ""}
+    file = write(tmp_path, "path,label\n" + "".join(f"{path},{label}\n" for path, label in odd.items()))
+    assert {entry.path: entry.label for entry in open_table(file).entries} == odd | {"6.png": None}
+
+
+@pytest.mark.parametrize("path", ["../secret.png", "in/../../secret.png", "/etc/passwd", "file:///etc/passwd", ".."])
+def test_path_that_leaves_the_folder_is_a_row_that_cannot_be_read(tmp_path: Path, path: str) -> None:
+    fill(tmp_path, "secret.png", "table/a.png")
+    images = open_table(write(tmp_path / "table", f"path,label\na.png,cat\n{path},dog\n"))
+    (outside,) = [entry for entry in images.entries if entry.path != "a.png"]
+    assert (outside.path, outside.label) == (path, "dog")
+    with pytest.raises(OSError, match="leaves the source"):
+        images.read(outside)
+
+
+def test_path_may_go_up_within_the_folder(tmp_path: Path) -> None:
+    images = open_table(write(fill(tmp_path, "a.png"), "path,label\nin/../a.png,cat\n"))
+    assert images.read(images.entries[0]) == b"a.png"
+
+
+def test_second_row_of_an_image_cannot_be_read_however_it_is_spelled(tmp_path: Path) -> None:
+    images = open_table(write(fill(tmp_path, "a.png"), "path,label\na.png,cat\n./a.png,dog\n"))
+    assert [(entry.path, entry.label, entry.problem) for entry in images.entries] == [
+        ("a.png", "cat", ""),
+        ("a.png", "dog", "listed twice"),
+    ]
+    with pytest.raises(OSError, match="listed twice"):
+        images.read(images.entries[1])
+
+
+def test_missing_file_and_missing_path_are_rows_that_cannot_be_read(tmp_path: Path) -> None:
+    images = open_table(write(tmp_path, "path,label\nnot there.png,cat\n,dog\n"))
+    assert [entry.path for entry in images.entries] == ["(row 2)", "not there.png"]
+    for entry, said in zip(images.entries, ["no path", "No such file"], strict=True):
+        with pytest.raises(OSError, match=said):
+            images.read(entry)
+
+
+def test_columns_may_have_other_names(tmp_path: Path) -> None:
+    file = write(tmp_path, "file,class,patient,label\na.png,cat,p1,ignored\n")
+    (entry,) = open_table(file, path="file", label="class", group="patient").entries
+    assert (entry.path, entry.label, entry.group) == ("a.png", "cat", "p1")
+
+
+def test_unknown_column_lists_the_columns_and_the_nearest(tmp_path: Path) -> None:
+    file = write(tmp_path, "path,labels\na.png,cat\n")
+    with pytest.raises(AssayError, match=r"no column 'label'; it has 'path', 'labels'; did you mean 'labels'\?"):
+        open_table(file)
+    with pytest.raises(AssayError, match="no column 'patient'; it has"):
+        open_table(file, label="labels", group="patient")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("t.csv", b"", "cannot be read: No columns"),
+        ("t.csv", b"path,label\na,b,c\n", "cannot be read"),
+        ("t.csv", b"path,label\n\xff.png,cat\n", "cannot be read: 'utf-8'"),
+        ("t.jsonl", b"{\n", "cannot be read"),
+        ("t.jsonl", b'{"path": "a.png", "label": ["cat", "dog"]}\n', "label holds .* must hold one value"),
+        ("t.jsonl", b"3\n", "cannot be read"),
+        ("t.parquet", b"PAR1", "cannot be read"),
+        ("t.xlsx", b"", "must end in .csv, .jsonl or .parquet"),
+        ("t.csv", b"path,label,split\na.png,cat,dev\n", "split is 'dev' and must be one of train, val, test"),
+    ],
+)
+def test_table_that_cannot_be_used_is_an_error(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(AssayError, match=said):
+        open_table(tmp_path / name)
+
+
+def test_absent_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=f"table:{tmp_path}/t.csv: No such file"):
+        open_table(tmp_path / "t.csv")
+
+
+def test_paths_of_a_table_behind_a_url_are_relative_to_it() -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/table-test/t.csv", b"path,label\nin/a.png,cat\n../b.png,dog\n")
+    memory.pipe("/table-test/in/a.png", b"a")
+    images = open_table("memory://table-test/t.csv")
+    assert [(entry.path, entry.problem) for entry in images.entries] == [
+        ("../b.png", "leaves the source"),
+        ("in/a.png", ""),
+    ]
+    assert images.read(images.entries[1]) == b"a"
