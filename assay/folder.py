@@ -12,7 +12,7 @@ def open_folder(name: str, folder: str) -> Source:
     found = sorted(places.walk(folder))
     has_splits = _has_splits(name, [path for path, _, _ in found])
     entries = (_entry(path, size, place, has_splits=has_splits) for path, size, place in found)
-    return Source(name, tuple(entries), lambda entry: places.read(entry.place))
+    return Source(name, tuple(entries), lambda entry: places.read(entry.place), has_files=True)
 
 
 def _has_splits(name: str, paths: list[str]) -> bool:

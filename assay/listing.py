@@ -21,6 +21,7 @@ class Source:
     entries: tuple[Entry, ...]
     read: Callable[[Entry], bytes]  # may raise OSError
     columns: dict[str, str] = field(default_factory=dict)  # of a table, where their names are not the usual ones
+    has_files: bool = False  # the places are local files, or URLs: a file that did not change need not be read again
 
 
 def once_each(entries: Iterable[Entry]) -> tuple[Entry, ...]:

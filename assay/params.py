@@ -36,6 +36,8 @@ class Metrics:
 
 @dataclass(frozen=True, kw_only=True, config=_config)
 class Memo:
+    images: Path
+    batches: Path
     shards: Path
 
 

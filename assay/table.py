@@ -45,7 +45,7 @@ def open_table(name: str, table: str, columns: dict[str, str]) -> Source:
     folder = places.parent(table)
     listed = (dict(zip(COLUMNS, row, strict=True)) for row in zip(*texts.values(), strict=True))
     entries = (_entry(folder, number, row) for number, row in enumerate(listed, 1))
-    return Source(name, once_each(entries), _read_image, columns)
+    return Source(name, once_each(entries), _read_image, columns, has_files=True)
 
 
 def _read(name: str, table: str) -> pd.DataFrame:

@@ -2,13 +2,15 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from conftest import CLASSES, draw, png, run
 
-from assay import batch, files, ledger, manifest, params, source
+from assay import batch, files, ledger, manifest, memo, params, places, source
 from assay.errors import AssayError
 from tasks import ingest as task
 
@@ -118,6 +120,70 @@ def test_second_run_and_a_run_from_the_ledger_alone_give_equal_bytes(checkout: P
     (checkout / "data/manifest.parquet").unlink()
     task.main(params.load())
     assert hashes(checkout) == first
+
+
+def test_only_new_files_are_read_and_the_bytes_are_those_of_a_run_without_memory(
+    checkout: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+    places_read = places.read
+
+    def counting(place: str) -> bytes:
+        read.append(Path(place).name)
+        return places_read(place)
+
+    monkeypatch.setattr(places, "read", counting)
+    ingest(checkout, images)
+    tar = next((checkout / "data/raw").iterdir())
+    read.clear()
+    draw(images, 1, first=70)
+    (images / "ape/001.png").write_bytes(png(77, 60))
+    monkeypatch.setattr(batch, "read_offsets", refusing(batch.read_offsets, tar))
+    ingest(checkout, images)
+    assert set(read) == {"070.png", "001.png"}
+    monkeypatch.undo()
+    monkeypatch.chdir(checkout)
+    first = hashes(checkout)
+    shutil.rmtree(checkout / ".assay")
+    task.main(params.load())
+    assert hashes(checkout) == first
+
+
+def refusing(read_offsets: Callable[[Path], dict[str, int]], old: Path) -> Callable[[Path], dict[str, int]]:
+    """Return a `read_offsets` that fails on the batch that was checked before."""
+
+    def read(file: Path) -> dict[str, int]:
+        assert file.name != old.name
+        return read_offsets(file)
+
+    return read
+
+
+def test_file_that_could_not_be_read_is_tried_again(checkout: Path, images: Path) -> None:
+    (images / "ape/later.png").symlink_to(images / "somewhere.png")
+    ingest(checkout, images)
+    assert not rows(checkout).loc["ape/later.png", "decodable"]
+    (images.parent / "kept.png").write_bytes(png(5))
+    (images / "somewhere.png").symlink_to(images.parent / "kept.png")
+    ingest(checkout, images)
+    assert rows(checkout).loc["ape/later.png", "decodable"]
+
+
+@pytest.mark.parametrize("name", ["images.parquet", "batches.parquet"])
+def test_broken_memo_is_no_memo(checkout: Path, images: Path, name: str) -> None:
+    ingest(checkout, images)
+    first = hashes(checkout)
+    (checkout / ".assay" / name).write_bytes(b"broken")
+    task.main(params.load())
+    assert hashes(checkout) == first
+
+
+def test_memo_of_other_code_is_not_believed(tmp_path: Path) -> None:
+    table = pa.Table.from_pylist([{"key": "a", "n": 1}], pa.schema([("key", pa.string()), ("n", pa.int64())]))
+    memo.write(tmp_path / "memo", table, "this code")
+    assert memo.read(tmp_path / "memo", table.schema, "this code").equals(table)
+    assert memo.read(tmp_path / "memo", table.schema, "other code").num_rows == 0
+    assert memo.read(tmp_path / "memo", pa.schema([("key", pa.string())]), "this code").num_rows == 0
 
 
 def test_broken_batch_is_written_again(checkout: Path, images: Path) -> None:
