@@ -20,9 +20,14 @@ def judge(results: dict[str, Any], manifest_sha256: str) -> dict[str, str]:
     return {"gate": "open", "manifest": manifest_sha256}
 
 
-def check_open(passed: Path, manifest: Path) -> None:
-    """Raise `AssayError` unless the gate let exactly this manifest pass."""
+def check_passed(passed: Path) -> None:
+    """Raise `AssayError` if the gate is closed now, whichever manifest it let pass before."""
     if not passed.exists():
         raise AssayError(f"{passed} is missing: the gate is closed or was not asked; run `dvc repro gate`")
+
+
+def check_open(passed: Path, manifest: Path) -> None:
+    """Raise `AssayError` unless the gate let exactly this manifest pass."""
+    check_passed(passed)
     if files.read_json(passed)["manifest"] != files.sha256(manifest):
         raise AssayError(f"{passed} is for another {manifest}; run `dvc repro gate`")

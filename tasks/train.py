@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from assay import dataset, files, model, params, records, stage
+from assay import dataset, files, gate, model, params, records, stage
 from assay.errors import AssayError
 
 DECIMALS = 5  # of losses and shares; a GPU's noise is smaller
@@ -73,6 +73,8 @@ def _write_history(paths: params.Paths, fit: model.Fit) -> None:
 
 
 def main(p: params.Params) -> None:
+    # No dependency in dvc.yaml: a renamed image gives another pass, and must not cost a training.
+    gate.check_passed(p.paths.passed)
     measured = train(p.paths, p.train, seed=p.seed, threads=p.threads)
     files.write_json(p.paths.metrics.train, {"train": measured})
     print(

@@ -122,6 +122,16 @@ def test_closed_gate_stops_all_tells_people_once_and_opens_for_mended_data(done:
     }
 
 
+def test_closed_gate_keeps_the_model_also_when_training_itself_has_changed(done: Path) -> None:
+    touched = trained(done)
+    spoil(done)
+    set_params(done, train={"epochs": 3})
+    for ways in ([], ["-k"], ["--ignore-errors"], ["-s", "train"], ["-s", "-f", "train"]):
+        printed = run(done, "dvc", "repro", *ways, code=0 if "--ignore-errors" in ways else 255)
+        assert trained(done) == touched, ways
+    assert "train: data/passed.json is missing: the gate is closed" in printed
+
+
 def test_broken_file_among_many_good_ones_is_set_aside_and_listed(done: Path) -> None:
     (done.parent / "images/ape/broken.png").write_bytes(b"broken")
     run(done, "assay", "snapshot", str(done.parent / "images"))

@@ -95,7 +95,8 @@ def test_paths_are_those_that_the_stage_uses(stage: str) -> None:
         *declared.get("plots", []),
     ]
     used = attributes(ROOT / f"tasks/{stage}.py", "paths") - {"metrics", "memo"}
-    assert used == named(paths_of(ways_in_and_out))
+    guards = {"passed"} if stage == "train" else set()  # looked at, but no input: see tasks/train.py
+    assert used - guards == named(paths_of(ways_in_and_out))
 
 
 @pytest.mark.parametrize("stage", STAGES)

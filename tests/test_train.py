@@ -23,11 +23,12 @@ SMALL = {"filters": [4, 8], "epochs": 2, "batch_images": 4}
 
 
 def set_small(folder: Path) -> params.Params:
-    """Write a params.yaml that trains in seconds."""
+    """Write a params.yaml that trains in seconds, and the pass of an open gate."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text())
     content["train"] |= SMALL
     content["threads"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    files.write_json(folder / "data/passed.json", {"gate": "open", "manifest": "any"})
     return params.load(folder / "params.yaml")
 
 
