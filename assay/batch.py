@@ -3,7 +3,7 @@
 import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,17 +27,25 @@ def write(file: Path, members: Iterable[tuple[str, bytes]]) -> None:
 
 def read_offsets(file: Path) -> dict[str, int]:
     """Return where each member's bytes begin, by SHA-256; raises `AssayError` if the tar is cut or altered."""
-    offsets = {}
+    return {sha256: offset for sha256, _, offset in _members(file)}
+
+
+def read(file: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield (SHA-256, bytes) of each member; raises `AssayError` if the tar is cut or altered."""
+    return ((sha256, content) for sha256, content, _ in _members(file))
+
+
+def _members(file: Path) -> Iterator[tuple[str, bytes, int]]:
     try:
         with tarfile.open(file, "r:") as tar:
             for member in tar:
-                content = tar.extractfile(member)
-                if content is None or hashlib.sha256(content.read()).hexdigest() != member.name:
+                source = tar.extractfile(member)
+                content = source.read() if source else b""
+                if source is None or hashlib.sha256(content).hexdigest() != member.name:
                     raise AssayError(_broken(file))
-                offsets[member.name] = member.offset_data
+                yield member.name, content, member.offset_data
     except (tarfile.TarError, EOFError):
         raise AssayError(_broken(file)) from None
-    return offsets
 
 
 def read_image(tar: BinaryIO, *, offset: int, size: int, sha256: str) -> bytes:

@@ -58,6 +58,18 @@ def _named(source: str) -> str:
 
 
 @cli.command()
+@click.argument("name", nargs=-1, required=True)
+def forget(name: tuple[str, ...]) -> None:
+    """Remove the images called NAME for good: a path as the manifest has it, or a SHA-256.
+
+    Their batch is written anew without them; all that DVC's cache and remotes keep of them is deleted.
+    """
+    from assay import forget as forgetting
+
+    click.echo(forgetting.forget(list(name), params.load()))
+
+
+@cli.command()
 def release() -> None:
     """Commit what the last run made and tag it as a version of the classifier."""
     from assay import release as releases

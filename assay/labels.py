@@ -1,7 +1,22 @@
-"""Class names."""
+"""Labels and class names.
+
+A label is text. Of a `single_label` set it is the name of the image's class. Of a `multi_label` set it holds the names
+of the image's classes, sorted, with `SEPARATOR` between them; the empty text says: in none of the classes.
+"""
 
 import re
 from collections.abc import Iterable
+from typing import Literal
+
+Task = Literal["single_label", "multi_label"]
+SEPARATOR = "|"
+
+
+def names(label: str, task: Task) -> tuple[str, ...]:
+    """Return the names of the classes that a label stands for."""
+    if task == "single_label":
+        return (label,)
+    return tuple(label.split(SEPARATOR)) if label else ()
 
 
 def slugs(classes: Iterable[str]) -> dict[str, str]:

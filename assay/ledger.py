@@ -1,10 +1,14 @@
 """The split ledger: which image belongs to which split and batch, for ever.
 
-One row per distinct content: `sha256`, `group` (copies of one picture share it, and so do images that the source says
-belong together; no group spans two splits unless the source forces it, see `contradictions`), `split` (empty while the
-content cannot be decoded), `batch` (the number of the batch that it came with). Growth adds rows; no row ever moves.
+One row per distinct content: `sha256`, `group` (copies and near-duplicates of one picture share it, and so do images
+that the source says belong together; no group spans two splits unless the source forces it, see `contradictions`),
+`split` (empty while the content cannot be decoded, `FORGOTTEN` after `assay forget`), `batch` (the number of the batch
+that it came with). Growth adds rows; no row ever moves. Two that are found to be one picture only when both have a
+split keep it: `leaks` names the one that must not be used beside the other.
 """
 
+from collections import defaultdict
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +20,10 @@ from assay import files
 from assay.manifest import SPLITS
 
 COLUMNS = ["sha256", "group", "split", "batch"]
+FORGOTTEN = "forgotten"
 GROUP_DIGITS = 16  # of the hash over the pixels; two pictures that share them by chance share a split, no more
+BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
+PRIORITY = {split: number for number, split in enumerate(SPLITS)}  # of two splits the test images are worth most
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -30,34 +37,47 @@ def write(file: Path, ledger: pd.DataFrame) -> None:
     files.write_text(file, ledger.sort_values(["batch", "sha256"]).to_csv(index=False, lineterminator="\n"))
 
 
-def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float]) -> pd.DataFrame:
+def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float], near: pd.DataFrame) -> pd.DataFrame:
     """Return the ledger with a row for every image; rows that have a group or a split keep it.
 
-    `images`: one row per readable image with `sha256`, `pixels` (null: not decodable) and `label`, and perhaps
-    `given_group` and `given_split` (null: not given). Images that share pixels or a given group become one group. A
-    new group has its given split; others fill the split of their class that lacks most. `shares`: of each class, by
-    split, in [0, 1]. A val or test that is given is complete: nothing else joins it, and the others share the rest.
+    `images`: one row per readable image with `sha256`, `bytes`, `pixels` (null: not decodable) and `classes` (a tuple
+    of names; null: not labelled), and perhaps `given_group` and `given_split` (null: not given). `near`: pairs of
+    near-duplicates as `sha256` and `partner`. New images that share pixels, a given group or a pair become one group,
+    or join the one that they share it with; of several, one of train before val before test. A new group has its given
+    split; others fill the split of their rarest class that lacks most (Sechidis, Tsoumakas and Vlahavas, "On the
+    stratification of multi-label data", 2011). `shares`: of each class, by split, in [0, 1]. A val or test that is
+    given is complete: nothing else joins it, and the others share the rest.
     """
-    number = int(ledger["batch"].max()) + 1 if len(ledger) else 1
-    is_new = ~images["sha256"].isin(ledger["sha256"])
-    fresh = images.loc[is_new, ["sha256"]].drop_duplicates().sort_values("sha256")
-    extended = pd.concat([ledger, fresh.assign(group="", split="", batch=number)], ignore_index=True)
-    usable = _usable(images)
-    extended["group"] = _groups(extended, usable)
-    splits = _assign(extended, usable, shares)
+    extended, usable = _with_new(ledger, images), _usable(images)
+    group, split = _groups(extended, usable, near)
+    extended["group"] = extended["group"].where(extended["group"] != "", group)
+    splits = _fill(extended.assign(split=split), usable, shares)
     extended["split"] = extended["split"].where(extended["split"] != "", extended["group"].map(splits).fillna(""))
     return extended
+
+
+def members(ledger: pd.DataFrame, number: int) -> list[str]:
+    """Return the SHA-256 of the images that the batch holds."""
+    is_member = (ledger["batch"] == number) & (ledger["split"] != FORGOTTEN)
+    return sorted(map(str, ledger.loc[is_member, "sha256"]))
+
+
+def forget(ledger: pd.DataFrame, hashes: Collection[str]) -> pd.DataFrame:
+    """Return the ledger with the images of these SHA-256 in no group and no split, for good."""
+    is_named = ledger["sha256"].isin(hashes)
+    return ledger.assign(group=ledger["group"].where(~is_named, ""), split=ledger["split"].where(~is_named, FORGOTTEN))
 
 
 def contradictions(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of `images` whose given split or group the extended ledger cannot follow.
 
-    They have their `group` and `split` of the ledger and the `reason` besides: the image, or another of its group,
-    was in another split before, or the images of its group are given different ones.
+    They have their `group` and `split` of the ledger and the `reason` besides: the image, or another of its given
+    group, was in another split before, or the images of its given group are given different ones.
     """
     rows = _usable(images).merge(ledger[["sha256", "group", "split"]], on="sha256")
     split, given = rows["split"], rows["given_split"]
-    moved = given.notna() & (given != split)
+    as_given = (given == split).groupby(rows["sha256"]).transform("any")
+    moved = given.notna() & ~as_given
     n_splits = rows.groupby("given_group")["split"].transform("nunique")
     is_torn = ~moved & (n_splits > 1)
     because = "given " + given.astype("str") + ", but in " + split + " with group " + rows["group"]
@@ -66,54 +86,140 @@ def contradictions(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     return rows[moved | is_torn].reset_index(drop=True)
 
 
+def leaks(rows: pd.DataFrame, near: pd.DataFrame) -> "pd.Series[str]":
+    """Return why a row must not be used though it has a split: empty, or which row of another split shows its picture.
+
+    `rows`: `path`, `sha256`, `pixels`, `split` (null: none) and `given_split`; `near`: as in `extend`, one content of
+    those with equal pixels is enough. Of two the one in train goes before that in val, and val before test. Of one file
+    that is given two splits one row is used.
+    """
+    reason = pd.Series("", index=rows.index)
+    elsewhere = rows["given_split"].notna() & rows["split"].notna() & (rows["given_split"] != rows["split"])
+    reason[elsewhere] = "given " + rows["given_split"].astype("str") + ", but the same file is in " + rows["split"]
+    pixels = rows.dropna(subset="pixels").drop_duplicates("sha256").set_index("sha256")["pixels"]
+    pairs = pd.DataFrame({"pixels": near["sha256"].map(pixels), "seen": near["partner"].map(pixels)}).dropna()
+    both_ways = pd.concat([pairs, pairs.set_axis(["seen", "pixels"], axis=1)])
+    for split in ("val", "train"):
+        used = rows[rows["split"].notna() & (reason == "")].sort_values("path")
+        own = used.loc[used["split"] == split, ["pixels"]].reset_index()
+        others = used.loc[used["split"].map(PRIORITY) > PRIORITY[split], ["pixels", "path", "split"]]
+        seen = others.drop_duplicates("pixels").rename(columns={"pixels": "seen"})
+        close = own.merge(both_ways, on="pixels").merge(seen, on="seen")
+        equal = own.assign(seen=own["pixels"]).merge(seen, on="seen")
+        for kind, found in (("near-duplicate", close), ("copy", equal)):
+            first = found.sort_values("path").drop_duplicates("index").set_index("index")
+            reason.loc[first.index] = kind + " of " + first["path"] + ", which is in " + first["split"]
+    return reason
+
+
 def _usable(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that can have a split, with the optional columns."""
-    usable = images[images["pixels"].notna() & images["label"].notna()]
+    usable = images[images["pixels"].notna() & images["classes"].notna()]
     absent = {name: None for name in ("given_group", "given_split") if name not in usable}
     return usable.assign(**absent)
 
 
-def _groups(ledger: pd.DataFrame, usable: pd.DataFrame) -> "pd.Series[str]":
-    """Return the group of each row of the ledger: the one it has, or that of the rows it is linked with, or a new one.
+def _with_new(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Return the ledger with a row for each new content, in batches of about `BATCH_BYTES`."""
+    is_new = ~images["sha256"].isin(ledger["sha256"])
+    fresh = images.loc[is_new, ["sha256", "bytes"]].drop_duplicates("sha256").sort_values("sha256")
+    first = int(ledger["batch"].max()) + 1 if len(ledger) else 1
+    number = (fresh["bytes"].astype("int64").cumsum() - 1) // BATCH_BYTES
+    numbered = fresh.assign(group="", split="", batch=first + number.rank(method="dense").astype("int64") - 1)
+    return pd.concat([ledger, numbered[COLUMNS]], ignore_index=True)
 
-    The links are the ledger's groups, given groups and pixels; the first of them names a new group.
+
+def _groups(
+    ledger: pd.DataFrame, usable: pd.DataFrame, near: pd.DataFrame
+) -> tuple["pd.Series[str]", "pd.Series[str]"]:
+    """Return the group of each row of the ledger, and the split that its group has or is given; empty: none.
+
+    The groups of the ledger and of the source hold in any case. Equal pixels and pairs that are `near` put together
+    what is in one split or in none yet; what is in none then joins what is in one.
     """
-    rows = pd.Series(ledger.index, index=ledger["sha256"])[usable["sha256"]].to_numpy()
-    given = pd.Series(usable["given_group"].to_numpy(), index=rows, dtype="object").dropna().sort_values()
-    pixels = pd.Series(usable["pixels"].str[:GROUP_DIGITS].to_numpy(), index=rows).sort_values()
-    links = pd.concat([ledger["group"][ledger["group"] != ""], given, pixels]).astype("str")
-    codes, keys = pd.factorize(links)
-    n_nodes = len(ledger) + len(keys)
-    edges = coo_array((np.ones(len(links), bool), (links.index, len(ledger) + codes)), shape=(n_nodes, n_nodes))
-    component = connected_components(edges, directed=False)[1]
-    names = links.groupby(component[links.index]).first()
-    linked = pd.Series(component[: len(ledger)], index=ledger.index).map(names)
-    return ledger["group"].where(ledger["group"] != "", linked.fillna(""))
+    row = pd.Series(ledger.index, index=ledger["sha256"])
+    at = row[usable["sha256"]].to_numpy()
+    held = ledger["group"][ledger["group"] != ""]
+    given = pd.Series(usable["given_group"].to_numpy(), index=at, dtype="object").dropna().sort_values()
+    pixels = pd.Series(usable["pixels"].str[:GROUP_DIGITS].to_numpy(), index=at, dtype="object").sort_values()
+    names = pd.concat([held, given, pixels]).astype("object")
+    codes, keys = pd.factorize(names)
+    links = np.stack([names.index.to_numpy(), len(ledger) + codes], axis=1)
+    n_firm = len(held) + len(given)
+    unit = _components(len(ledger) + len(keys), links[:n_firm])
+    split = _fixed(ledger["split"], pd.Series(usable["given_split"].to_numpy(), index=at), unit)
+
+    near = near[near["sha256"].isin(usable["sha256"]) & near["partner"].isin(usable["sha256"])]
+    pairs = np.stack([row[near["sha256"]], row[near["partner"]]], axis=1).astype(np.int64)
+    alike = unit[np.concatenate([links[n_firm:], pairs])]
+    cluster = _components(len(split), alike[split[alike[:, 0]] == split[alike[:, 1]]])
+    split = split[np.unique(cluster, return_index=True)[1]]
+    of_row = cluster[unit[: len(ledger)]]
+    # One picture can be given two splits; then it has two groups.
+    names.iloc[n_firm:] += np.array([*(f"-{name}" for name in SPLITS), ""])[split[of_row[pixels.index]]]
+    name = names.groupby(of_row[names.index]).first().reindex(range(len(split)), fill_value="")
+    name, split = _joined(name, split, cluster[alike])
+    splits = np.array([*SPLITS, ""])[split[of_row]]
+    return pd.Series(name.to_numpy()[of_row], index=ledger.index), pd.Series(splits, index=ledger.index)
 
 
-def _assign(ledger: pd.DataFrame, usable: pd.DataFrame, shares: dict[str, float]) -> dict[str, str]:
-    """Return the split of each group: the one it has, the one it is given, or the one that its class lacks most of."""
-    given = usable[usable["given_split"].notna()].merge(ledger[["sha256", "group"]], on="sha256")
-    had = ledger[ledger["split"] != ""].drop_duplicates("group")
-    splits = dict(zip(given["group"], given["given_split"], strict=True))
-    splits |= dict(zip(had["group"], had["split"], strict=True))
-    open_splits = [name for name in SPLITS if name == "train" or name not in set(given["given_split"])]
-    label = ledger["sha256"].map(usable.drop_duplicates("sha256").set_index("sha256")["label"])
-    rows = ledger.assign(label=label)[label.notna()]
-    for _, of_class in rows.groupby("label", sort=True):
-        held = of_class["group"].map(splits)
-        lacking = _lacking(held, {name: shares[name] for name in open_splits})
-        sizes = of_class[held.isna()].groupby("group", sort=True).size()
-        for group, size in sizes.items():
-            # Of equals the later wins: the second image of a class goes to test.
-            split = max(open_splits, key=lambda name: (round(lacking[name], 9), SPLITS.index(name)))
-            splits[str(group)] = split
-            lacking[split] -= size
+def _components(n: int, pairs: np.ndarray) -> np.ndarray:
+    """Return the number of the component of each node [n] that pairs [P, 2] make."""
+    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
+    component: np.ndarray = connected_components(links, directed=False)[1]
+    return component
+
+
+def _fixed(had: "pd.Series[str]", given: "pd.Series[str]", unit: np.ndarray) -> np.ndarray:
+    """Return the split of each unit as a place in `SPLITS`: the one it has, or the one it is given; -1: none."""
+    split = np.full(unit.max(initial=-1) + 1, -1)
+    of_given, of_had = given.map(PRIORITY).dropna(), had.map(PRIORITY).dropna()
+    best, least = of_given.groupby(unit[of_given.index]).max(), of_had.groupby(unit[of_had.index]).min()
+    split[best.index] = best
+    split[least.index] = least
+    return split
+
+
+def _joined(name: "pd.Series[str]", split: np.ndarray, alike: np.ndarray) -> tuple["pd.Series[str]", np.ndarray]:
+    """Return name and split of each cluster after those without a split took both from one that they are like.
+
+    The one in train goes first: of all that cannot stay beside each other, `leaks` then takes out what is new.
+    """
+    ways = np.concatenate([alike, alike[:, ::-1]])
+    ways = ways[(split[ways[:, 0]] < 0) & (split[ways[:, 1]] >= 0)]
+    choices = pd.DataFrame({"of": ways[:, 0], "split": split[ways[:, 1]], "name": name.to_numpy()[ways[:, 1]]})
+    chosen = choices.sort_values(["of", "split", "name"]).drop_duplicates("of").set_index("of")
+    split = split.copy()
+    split[chosen.index] = chosen["split"]
+    return chosen["name"].combine_first(name).reindex(name.index), split
+
+
+def _fill(ledger: pd.DataFrame, usable: pd.DataFrame, shares: dict[str, float]) -> dict[str, str]:
+    """Return the split of each group: the one it has, or the one that its rarest class lacks most of."""
+    has_split = ledger["split"].isin(SPLITS)
+    splits = dict(ledger.loc[has_split, ["group", "split"]].drop_duplicates("group").itertuples(index=False))
+    given = set(usable["given_split"])
+    open_shares = {name: shares[name] for name in SPLITS if name == "train" or name not in given}
+    classes = usable.drop_duplicates("sha256").set_index("sha256")["classes"]
+    rows = ledger.assign(classes=ledger["sha256"].map(classes)).dropna(subset="classes").explode("classes")
+    rows["classes"] = rows["classes"].fillna("")  # in none of them
+    lacking = {str(name): _lacking(of_class["split"], open_shares) for name, of_class in rows.groupby("classes")}
+    by_rarity = sorted(lacking, key=lambda name: (int((rows["classes"] == name).sum()), name))
+    rank = {name: number for number, name in enumerate(by_rarity)}
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for (group, name), n_images in rows[rows["split"] == ""].groupby(["group", "classes"]).size().items():
+        counts[group][name] = n_images
+    for rarest, group in sorted((min(map(rank.__getitem__, of_group)), group) for group, of_group in counts.items()):
+        wanted = lacking[by_rarity[rarest]]
+        # Of equals the later wins: the second image of a class goes to test.
+        splits[group] = max(open_shares, key=lambda split: (round(wanted[split], 9), PRIORITY[split]))
+        for name, n_images in counts[group].items():
+            lacking[name][splits[group]] -= n_images
     return splits
 
 
 def _lacking(held: "pd.Series[str]", shares: dict[str, float]) -> dict[str, float]:
-    """Return how many images of a class each split lacks; `held`: the split of each, null where it has none yet."""
-    n_images = (held.isna() | held.isin(list(shares))).sum()
+    """Return how many images of a class each split lacks; `held`: the split of each, empty where it has none yet."""
+    n_images = held.isin(["", *shares]).sum()
     counts = held.value_counts()
     return {split: share / sum(shares.values()) * n_images - counts.get(split, 0) for split, share in shares.items()}

@@ -10,18 +10,20 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from assay import files
+from assay.labels import Task
 
 SPLITS = ("train", "val", "test")
 
 SCHEMA = pa.schema(
     [
         ("path", pa.string()),  # as in the source, with "/"
-        ("label", pa.string()),
+        ("label", pa.string()),  # see assay/labels.py; null: not labelled
         ("split", pa.string()),  # one of SPLITS; null: set aside
+        ("group", pa.string()),  # of the ledger: its images share a split; null or empty: in none
         ("sha256", pa.string()),  # of the file's bytes; null: it could not be read
         ("bytes", pa.int64()),
         ("decodable", pa.bool_()),
-        ("reason", pa.string()),  # why it is not decodable; empty if it is
+        ("reason", pa.string()),  # why it is not decodable or must not be used; empty if nothing is wrong
         ("named_format", pa.string()),  # what the suffix says; null: no suffix that is known
         ("format", pa.string()),  # by content: PNG, JPEG, ...
         ("width_px", pa.int64()),  # as shown, EXIF orientation applied
@@ -45,12 +47,29 @@ SCHEMA = pa.schema(
     ]
 )
 
+PAIRS = pa.schema([("path", pa.string()), ("partner", pa.string()), ("distance", pa.float64())])
 
-def write(file: Path, rows: pd.DataFrame) -> None:
+
+def write(file: Path, rows: pd.DataFrame, task: Task = "single_label") -> None:
     """Write the rows, sorted by path; equal rows give equal bytes."""
-    table = pa.Table.from_pandas(rows.sort_values("path", kind="stable"), schema=SCHEMA, preserve_index=False)
+    _write(file, rows.sort_values("path", kind="stable"), SCHEMA.with_metadata({"task": task}))
+
+
+def task(file: Path) -> Task:
+    """Return what the labels of the rows are."""
+    found: Task = pq.read_schema(file).metadata[b"task"].decode()
+    return found
+
+
+def write_pairs(file: Path, pairs: pd.DataFrame) -> None:
+    """Write the near-duplicates; `distance`, in [0, 1], is the share of contrast that they do not have in common."""
+    _write(file, pairs, PAIRS)
+
+
+def _write(file: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
+    table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
     with files.replacing(file) as out:
-        pq.write_table(table.replace_schema_metadata(None), out, compression="zstd")
+        pq.write_table(table.replace_schema_metadata(schema.metadata), out, compression="zstd")
 
 
 def read(file: Path) -> pd.DataFrame:

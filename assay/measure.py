@@ -40,6 +40,7 @@ class Measurements:
     n_frames: int | None = None
     pixels: str | None = None
     phash: str | None = None
+    thumbnail: bytes | None = None  # grey, HASH_PX a side: not in the manifest
     brightness: float | None = None
     contrast: float | None = None
     entropy: float | None = None
@@ -116,7 +117,10 @@ def _statistics(rgb: Image.Image, pixels: np.ndarray) -> dict[str, Any]:
     every = pixels[:: -(-rgb.height // SIDE_PX), :: -(-rgb.width // SIDE_PX)]
     values = _of_levels(np.asarray(grey.histogram()))
     values |= {"sharpness": sharpness(np.asarray(grey)), "saturation": saturation(every)}
-    return {name: round(value, 4) for name, value in values.items()} | {"phash": phash(grey)}
+    return {name: round(value, 4) for name, value in values.items()} | {
+        "phash": phash(grey),
+        "thumbnail": thumbnail(grey).tobytes(),
+    }
 
 
 def _of_levels(counts: np.ndarray) -> dict[str, float]:
@@ -153,6 +157,15 @@ def saturation(rgb: np.ndarray) -> float:
     high = np.maximum(np.maximum(red, green), blue)
     low = np.minimum(np.minimum(red, green), blue)
     return float(((high - low) / np.maximum(high, 1)).mean())
+
+
+def thumbnail(grey: Image.Image) -> np.ndarray:
+    """Return the whole of a grey image as uint8 [HASH_PX, HASH_PX], in [0, 255]: what `neighbours` compares.
+
+    Each pixel is a weighted mean, the same on every processor. A box would cut an image of 48 px into pixels of one and
+    of two, and its copy of 40 px into others.
+    """
+    return np.asarray(grey.resize((HASH_PX, HASH_PX), Image.Resampling.BILINEAR))
 
 
 def _cosines() -> np.ndarray:

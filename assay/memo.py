@@ -1,7 +1,9 @@
 """What earlier runs found out about files, so that only new bytes are read.
 
-A memo may be lost at any time: it saves time and changes no result. It is a table with a row per `key`, which names a
-file in one state (`stamp`), and it holds only for the code that made it.
+A memo may be lost at any time: it saves time and changes no result. It is a folder of Arrow files that together are one
+table, with a row per `key`, which names a file in one state (`stamp`); it holds only for the code that made it. Long
+work adds a part now and then, so that a kill costs no more than the last one. Its rows are read from the disk as they
+are used.
 """
 
 import hashlib
@@ -13,7 +15,6 @@ from types import ModuleType
 import pandas as pd
 import PIL
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from assay import files
 
@@ -35,19 +36,44 @@ def code(modules: Iterable[ModuleType]) -> str:
     return hashlib.sha256("".join([*parts, PIL.__version__]).encode()).hexdigest()
 
 
-def read(file: Path, schema: pa.Schema, made_by: str) -> pa.Table:
-    """Return the rows; none if the file is absent, broken, of another schema or made by other code."""
+def read(folder: Path, schema: pa.Schema, made_by: str) -> pa.Table:
+    """Return the rows of all parts but those that are broken, of another schema or made by other code.
+
+    A key may be there twice, after a kill: with equal rows.
+    """
+    parts = [_read_part(file) for file in _parts(folder)]
+    current = schema.with_metadata({MADE_BY: made_by.encode()})
+    usable = [part for part in parts if part is not None and part.schema.equals(current, check_metadata=True)]
+    return pa.concat_tables([part.replace_schema_metadata(None) for part in usable] or [schema.empty_table()])
+
+
+def add(folder: Path, rows: pa.Table, made_by: str) -> Path:
+    """Write the rows as one more part, and return its file."""
+    last = int(_parts(folder)[-1].stem) if _parts(folder) else 0
+    part = folder / f"{last + 1:09d}.arrow"
+    schema = rows.schema.with_metadata({MADE_BY: made_by.encode()})
+    with files.replacing(part) as out, pa.ipc.new_file(out, schema) as writer:
+        # In one piece: columns of fixed width then are one array each.
+        writer.write_table(rows.replace_schema_metadata(schema.metadata).combine_chunks())
+    return part
+
+
+def write(folder: Path, rows: pa.Table, made_by: str) -> None:
+    """Make the rows all that the memo holds."""
+    only = add(folder, rows, made_by)
+    for part in set(_parts(folder)) - {only}:
+        part.unlink()
+
+
+def _parts(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.arrow"))
+
+
+def _read_part(file: Path) -> pa.Table | None:
     try:
-        table = pq.read_table(file)
+        return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
     except (pa.ArrowException, OSError):
-        return schema.empty_table()
-    current = (table.schema.metadata or {}).get(MADE_BY) == made_by.encode()
-    return table.replace_schema_metadata(None) if current and table.schema.equals(schema) else schema.empty_table()
-
-
-def write(file: Path, rows: pa.Table, made_by: str) -> None:
-    with files.replacing(file) as out:
-        pq.write_table(rows.replace_schema_metadata({MADE_BY: made_by.encode()}), out, compression="zstd")
+        return None
 
 
 def frame(rows: pa.Table) -> pd.DataFrame:

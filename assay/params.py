@@ -45,8 +45,10 @@ class Memo:
 class Paths:
     source: Path
     ledger: Path
+    near_limit: Path
     raw: Path
     manifest: Path
+    pairs: Path
     expectations: Path
     validation: Path
     passed: Path

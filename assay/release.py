@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import gto.api
-from dvc.exceptions import DvcException
-from dvc.repo import Repo
 from gto.versions import SemVer
 
-from assay import files, params
+from assay import files, params, tracking
 from assay.errors import AssayError
 
 ARTIFACT = "classifier"  # its name in dvc.yaml
@@ -47,13 +45,10 @@ def release(p: params.Params) -> str:
 
 def _check_up_to_date(p: params.Params) -> list[str]:
     """Return the files that a release may commit, after checking that nothing else changed."""
-    try:
-        with Repo() as repo:
-            stale = sorted(repo.status())
-            outs = [out for stage in repo.index.stages for out in stage.outs if not out.use_cache]
-            made = [Path(out.fs_path).relative_to(repo.root_dir).as_posix() for out in outs]
-    except DvcException as error:
-        raise AssayError(f"release: {error}") from None
+    with tracking.opened("release") as repo:
+        stale = sorted(repo.status())
+        outs = [out for stage in repo.index.stages for out in stage.outs if not out.use_cache]
+        made = [Path(out.fs_path).relative_to(repo.root_dir).as_posix() for out in outs]
     if stale:
         raise AssayError(f"release: {', '.join(stale)} not up to date; run `dvc repro` first")
     made += [str(file) for file in (params.FILE, p.paths.source, p.paths.champions, Path("dvc.lock"))]
@@ -79,11 +74,8 @@ def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None
     }
     files.write_json(paths.champions, [*champions, champion])
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    try:
-        with Repo() as repo:
-            repo.reproduce("register", single_item=True)
-    except DvcException as error:
-        raise AssayError(f"release: {error}") from None
+    with tracking.opened("release") as repo:
+        repo.reproduce("register", single_item=True)
 
 
 def _commit(made: list[str], version: str, candidate: dict[str, Any], p: params.Params) -> None:

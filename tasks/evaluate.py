@@ -138,6 +138,7 @@ def shown(paths: params.Paths, index: records.Index, wrong: pd.DataFrame) -> lis
     return [
         {
             "path": named[row.sha256],
+            "sha256": row.sha256,  # what `assay forget` finds the picture by
             "picture": pictures[row.sha256],
             "actual": row.label,
             "predicted": row.predicted,

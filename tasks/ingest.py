@@ -2,92 +2,95 @@
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
-from joblib import Parallel, delayed
-from tqdm import tqdm
 
-from assay import batch, files, image, labels, ledger, manifest, measure, memo, params, source, stage
+from assay import batch, files, labels, ledger, manifest, memo, neighbours, params, scan, source, stage
 from assay.errors import AssayError
 
-NOT_MEASURED = {"path", "label", "split", "batch", "offset"}
-FACTS = pa.schema([("key", pa.string()), *(each for each in manifest.SCHEMA if each.name not in NOT_MEASURED)])
 OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
+SEED = 0  # of the pairs that the limit of near-duplicates is measured on
 
 
 def main(p: params.Params) -> None:
     images = source.read_snapshot(p.paths.source)
-    measured = measure_all(images, p.paths.memo.images)
+    measured, facts = scan.scan(images, p.paths.memo.images)
     known = ledger.read(p.paths.ledger)
+    measured = without_forgotten(measured, known)
+    measured["classes"] = [None if pd.isna(label) else (label,) for label in measured["label"]]
+    near, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit))
     shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
     shares["train"] = 1 - sum(shares.values())
     readable = measured[measured["sha256"].notna()]
-    extended = ledger.extend(known, readable, shares)
+    extended = ledger.extend(known, readable, shares, near)
     check_given(ledger.contradictions(extended, readable), p.paths.ledger)
     places = store(images, measured, extended, p.paths)
-    rows = measured.merge(extended[["sha256", "split"]], on="sha256", how="left").merge(places, on="sha256", how="left")
-    rows["split"] = rows["split"].where(rows["decodable"] & rows["label"].notna())
+    rows = divided(measured, extended, near).merge(places, on="sha256", how="left")
     ledger.write(p.paths.ledger, extended)
+    files.write_json(p.paths.near_limit, limit)
+    write_pairs(p.paths.pairs, rows, near)
     manifest.write(p.paths.manifest, rows)
-    counts = summary(rows)
+    counts = summary(rows) | {"n_near_duplicates": len(near)}
     files.write_json(p.paths.metrics.data, {"data": counts})
     n_new = len(extended) - len(known)
     print(f"{images.name}: {len(rows):,} images in {counts['n_classes']} classes, {n_new:,} new contents")
     print(*(f"{split} {n:,}" for split, n in counts["split"].items()), f"set aside {counts['n_set_aside']:,}", sep=", ")
+    print(f"{counts['n_copies']:,} copies, {len(near):,} pairs of near-duplicates")
 
 
-def measure_all(images: source.Source, remembered: Path) -> pd.DataFrame:
-    """Return the rows of the manifest, but for split and place, in the order of the listing.
+def without_forgotten(measured: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows; one that must not be stored again has nothing but its name, its label and the reason."""
+    is_named = measured["sha256"].isin(known.loc[known["split"] == ledger.FORGOTTEN, "sha256"])
+    kept = measured[["path", "label", "fact", "decodable"]]
+    rows = measured.where(~is_named).assign(**kept)
+    rows.loc[is_named, "decodable"] = False
+    rows.loc[is_named, "reason"] = "forgotten: delete it in the source too"
+    return rows
 
-    Only files that `remembered` does not know as they are now are read.
+
+def read_limit(file: Path) -> dict[str, float]:
+    """Return the `distance` below which two images are near-duplicates, and the `n_images` that it was measured on."""
+    return files.read_json(file) if file.exists() else {"distance": 0.0, "n_images": 0}
+
+
+def near_duplicates(
+    measured: pd.DataFrame, facts: pa.Table, limit: dict[str, float]
+) -> tuple[pd.DataFrame, dict[str, float]]:
+    """Return the pairs as `sha256`, `partner` and `distance`, one content for all with equal pixels, and their limit.
+
+    The limit stays until the images are twice as many, so that growth does not change what is a near-duplicate.
     """
-    made_by = memo.code([image, measure])
-    known = memo.read(remembered, FACTS, made_by)
-    known_keys = set(known["key"].to_pylist())
-    listed = pd.DataFrame(
-        {
-            "path": entry.path,
-            "label": entry.label,
-            "given_group": entry.group,
-            "given_split": entry.split,
-            "key": (memo.stamp(entry.place) if images.has_files and not entry.problem else "") or f"row {number}",
-        }
-        for number, entry in enumerate(images.entries)
-    )
-    new = [(key, entry) for key, entry in zip(listed["key"], images.entries, strict=True) if key not in known_keys]
-    facts = pa.concat_tables([known, pa.Table.from_pylist(_measure(images, new), FACTS)])
-    facts = facts.filter(pc.is_in(facts["key"], pa.array(listed["key"], pa.string())))
-    if images.has_files:
-        # What could not be read may be readable next time without a trace of it.
-        lasting = pc.and_(pc.is_valid(facts["sha256"]), pc.invert(pc.starts_with(facts["key"], "row ")))
-        memo.write(remembered, facts.filter(lasting), made_by)
-    return listed.merge(memo.frame(facts), on="key", how="left").drop(columns="key")
+    one_each = measured[measured["pixels"].notna()].drop_duplicates("pixels").sort_values("sha256")
+    thumbnails = scan.thumbnails(facts)[one_each["fact"].to_numpy(np.int64)]
+    if len(thumbnails) >= 2 * limit["n_images"]:
+        limit = {"distance": round(neighbours.calibrate(thumbnails, SEED), 6), "n_images": len(thumbnails)}
+    pairs = neighbours.candidates(thumbnails)
+    distance = neighbours.distance(thumbnails, pairs)
+    pairs, distance = pairs[distance <= limit["distance"]], distance[distance <= limit["distance"]]
+    sha256 = one_each["sha256"].to_numpy()
+    near = {"sha256": sha256[pairs[:, 0]], "partner": sha256[pairs[:, 1]], "distance": distance.round(4)}
+    return pd.DataFrame(near).astype({"sha256": "str", "partner": "str"}), limit
 
 
-def _measure(images: source.Source, new: list[tuple[str, source.Entry]]) -> list[dict[str, Any]]:
-    # Pillow works outside the interpreter's lock, so threads use all cores and share what they read.
-    work = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-        delayed(_measure_one)(images, key, entry) for key, entry in new
-    )
-    return list(tqdm(work, "measuring", len(new), unit=" images", disable=None))
+def divided(measured: pd.DataFrame, known: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with `group` and `split` of the ledger; what must not be used has a `reason` and no split."""
+    rows = measured.merge(known[["sha256", "group", "split"]], on="sha256", how="left")
+    rows["split"] = rows["split"].where(rows["decodable"] & rows["label"].notna())
+    leaks = ledger.leaks(rows, near)
+    rows["reason"] = rows["reason"].where(leaks == "", leaks)
+    rows["split"] = rows["split"].where(leaks == "")
+    return rows
 
 
-def _measure_one(images: source.Source, key: str, entry: source.Entry) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": key, "bytes": entry.bytes, "sha256": None}
-    try:
-        content = images.read(entry)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        return row | asdict(
-            measure.Measurements(decodable=False, reason=reason, named_format=measure.named_format(entry.path))
-        )
-    row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return row | asdict(measure.measure(content, entry.path))
+def write_pairs(file: Path, rows: pd.DataFrame, near: pd.DataFrame) -> None:
+    """Write the near-duplicates as `path`, `partner` and `distance`, the closest first."""
+    path = rows.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")["path"]
+    named = near.assign(path=near["sha256"].map(path), partner=near["partner"].map(path))
+    manifest.write_pairs(file, named.sort_values(["distance", "path", "partner"]))
 
 
 def check_given(contradictions: pd.DataFrame, kept_in: Path) -> None:
@@ -114,10 +117,11 @@ def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, pa
     remembered = memo.frame(memo.read(paths.memo.batches, OFFSETS, made_by))
     whole = {str(key): rows.set_index("sha256")["offset"] for key, rows in remembered.groupby("key")}
     places, checked = [], []
-    for number, rows in known.groupby("batch"):
-        members = rows["sha256"][rows["sha256"].isin(here.index)].sort_values()
+    for number in sorted(known["batch"].unique()):
+        every = pd.Series(ledger.members(known, number), dtype="str")
+        members = every[every.isin(here.index)]
         if len(members):
-            file = paths.raw / batch.name(int(str(number)), rows["sha256"])
+            file = paths.raw / batch.name(number, every)
             offsets = _offsets(images, file, here[members], whole)
             checked.append(
                 pd.DataFrame({"key": memo.stamp(str(file)), "sha256": offsets.index, "offset": offsets.values})

@@ -60,7 +60,8 @@ def test_metrics_count_what_is_there(checkout: Path, images: Path) -> None:
     counted = json.loads((checkout / "metrics/data.json").read_text())["data"]
     assert sum(counted.pop("split").values()) == 151
     assert counted == {
-        "n_images": 152, "n_set_aside": 1, "n_copies": 1, "n_classes": 3, "imbalance": 1.02,
+        "n_images": 152, "n_set_aside": 1, "n_copies": 1, "n_near_duplicates": 0, "n_classes": 3,
+        "imbalance": 1.02,
         "class": {"ape": 51, "bee": 50, "cow": 50},
     }  # fmt: skip
 
@@ -169,11 +170,12 @@ def test_file_that_could_not_be_read_is_tried_again(checkout: Path, images: Path
     assert rows(checkout).loc["ape/later.png", "decodable"]
 
 
-@pytest.mark.parametrize("name", ["images.parquet", "batches.parquet"])
+@pytest.mark.parametrize("name", ["images", "batches"])
 def test_broken_memo_is_no_memo(checkout: Path, images: Path, name: str) -> None:
     ingest(checkout, images)
     first = hashes(checkout)
-    (checkout / ".assay" / name).write_bytes(b"broken")
+    for part in (checkout / ".assay" / name).iterdir():
+        part.write_bytes(part.read_bytes()[:-100])
     task.main(params.load())
     assert hashes(checkout) == first
 

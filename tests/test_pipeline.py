@@ -131,6 +131,6 @@ def test_prefect_is_imported_in_flows_only_and_dvc_in_one_module_of_the_library(
 
     assert importing("assay", "prefect") | importing("tasks", "prefect") == set()
     assert importing("tasks", "dvc") == set()
-    assert importing("assay", "dvc") == {"release.py"}
+    assert importing("assay", "dvc") == {"tracking.py"}
     validation = {"suites.py", "expectations.py"}
     assert importing("assay", "great_expectations") | importing("tasks", "great_expectations") == validation

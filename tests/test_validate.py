@@ -141,6 +141,12 @@ CASES: dict[str, tuple[pd.DataFrame, dict[str, list[str]], str]] = {
         "duplicates: 2 of 61 images: copies must be at most 1: cat/new.png (2), cat/train000.png (2)"
         " (expectations/images.yaml: duplicates)",
     ),
+    "shown elsewhere": (
+        with_row(split=None, reason="near-duplicate of cat/test000.png, which is in test"),
+        {"shown in one split only": ["cat/new.png"]},
+        "shown in one split only: 1 of 61 images: reason must be '': cat/new.png"
+        " (near-duplicate of cat/test000.png, which is in test) (expectations/images.yaml: shown in one split only)",
+    ),
     "no label": (
         with_row(label=None, split=None),
         {"label present": ["cat/new.png"], "known class": ["cat/new.png"]},
@@ -190,7 +196,7 @@ CASES: dict[str, tuple[pd.DataFrame, dict[str, list[str]], str]] = {
         " (expectations/splits.yaml: test images per class)",
     ),
 }
-WARNINGS = {"duplicates", "class imbalance"}
+WARNINGS = {"duplicates", "class imbalance", "shown in one split only"}
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -274,7 +280,7 @@ def test_one_broken_file_in_a_hundred_is_set_aside_and_listed(
 def test_metrics_count_by_suite(run: Callable[..., dict[str, Any]]) -> None:
     run(copies(width_px=4, height_px=4))
     found = files.read_json(Path("metrics/gate.json"))["gate"]
-    assert found["images"] == {"passed": 0, "n_failed": 3, "n_expectations": 7, "n_failed_rows": 4}
+    assert found["images"] == {"passed": 0, "n_failed": 3, "n_expectations": 8, "n_failed_rows": 4}
     assert found["labels"] == {"passed": 1, "n_failed": 0, "n_expectations": 6, "n_failed_rows": 0}
     assert (found["splits"]["passed"], found["passed"]) == (1, 0)
 
@@ -286,7 +292,7 @@ def test_warning_leaves_the_gate_open_and_is_told(
     assert gate.judge(results, results["manifest"])["gate"] == "open"
     assert files.read_json(Path("metrics/gate.json"))["gate"]["images"]["passed"] == 1
     out = capsys.readouterr().out.splitlines()
-    assert out[0] == "61 images, 15 expectations, 1 failed: the gate will open"
+    assert out[0] == "61 images, 16 expectations, 1 failed: the gate will open"
     assert out[1] == f"warning: {message(results, 'duplicates')}"
     assert out[2] == "report: reports/validation/index.html"
 
@@ -308,7 +314,7 @@ def test_page_needs_no_network_and_shows_names_as_text(run: Callable[..., dict[s
     assert "cat/&lt;b&gt;.png" in page
     assert not [mark for mark in ("://", "<script", "<link", "<b>", "@import", "url(") if mark in page]
     assert "<strong>Closed</strong>" in page
-    assert page.count("<tr>") == 1 + 15 + 1 + 1 + 1 + 3
+    assert page.count("<tr>") == 1 + 16 + 1 + 1 + 1 + 3
 
 
 def test_page_cuts_the_list_of_rows_and_says_so(run: Callable[..., dict[str, Any]]) -> None:

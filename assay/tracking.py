@@ -1,0 +1,25 @@
+"""DVC, as the library uses it: the only module that knows where DVC's classes live."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+
+from dvc.exceptions import DvcException
+from dvc.lock import LockError
+from dvc.repo import Repo
+
+from assay.errors import AssayError
+
+
+@contextmanager
+def opened(command: str, *, locked: bool = False) -> Iterator[Repo]:
+    """Yield DVC's view of this checkout; `locked`: no other DVC command runs meanwhile.
+
+    What DVC refuses in the block becomes an `AssayError` that begins with `command`.
+    """
+    try:
+        with Repo() as repo, repo.lock if locked else nullcontext():
+            yield repo
+    except LockError:
+        raise AssayError(f"{command}: another DVC command works in this checkout; wait for its end") from None
+    except DvcException as error:
+        raise AssayError(f"{command}: {error}") from None

@@ -1,0 +1,139 @@
+"""Near-duplicates of photos, from the source to the splits."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image, ImageEnhance
+from sklearn.datasets import load_sample_images
+
+from assay import files, ledger, manifest, params, source
+from tasks import ingest as task
+
+TILE_PX = 71
+
+
+@pytest.fixture(autouse=True)
+def in_checkout(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(checkout)
+
+
+def tiles() -> list[Image.Image]:
+    """Return 96 pieces of two photos."""
+    found = []
+    for photo in load_sample_images().images:
+        found += [
+            Image.fromarray(photo[top : top + TILE_PX, left : left + TILE_PX])
+            for top in range(0, photo.shape[0] - TILE_PX, TILE_PX)
+            for left in range(0, photo.shape[1] - TILE_PX, TILE_PX)
+        ]
+    return found[:96]
+
+
+def save(image: Image.Image, file: Path, **options: int) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    image.save(file, **options)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    for number, tile in enumerate(tiles()):
+        save(tile, tmp_path / "photos" / ("ape", "bee")[number % 2] / f"{number:03d}.png")
+    return tmp_path / "photos"
+
+
+def ingest(name: str) -> pd.DataFrame:
+    p = params.load()
+    files.write_json(p.paths.source, source.snapshot(source.open_source(name)))
+    task.main(p)
+    return manifest.read(p.paths.manifest).set_index("path")
+
+
+def changed(tile: Image.Image, how: str) -> tuple[Image.Image, str, dict[str, int]]:
+    side = tile.width
+    match how:
+        case "resaved":
+            return tile, "jpg", {"quality": 85}
+        case "resized":
+            return tile.resize((side * 2, side * 2), Image.Resampling.BICUBIC), "png", {}
+        case "cropped":
+            return tile.crop((1, 1, side - 1, side - 1)), "png", {}
+    return ImageEnhance.Brightness(tile).enhance(1.08), "png", {}
+
+
+def test_copies_that_come_later_join_the_split_of_their_original(photos: Path) -> None:
+    before = ingest(f"folder:{photos}")
+    assert before["group"].nunique() == 96
+    for number, how in enumerate(["resaved", "resized", "cropped", "brightened"] * 5):
+        image, suffix, options = changed(tiles()[number], how)
+        save(image, photos / ("ape", "bee")[number % 2] / f"{number:03d}-{how}.{suffix}", **options)
+    after = ingest(f"folder:{photos}")
+    assert after.loc[before.index, ["split", "group"]].equals(before[["split", "group"]])
+    copies = after.loc[[path for path in after.index if "-" in path]]
+    originals = [f"{path.partition('-')[0]}.png" for path in copies.index]
+    joined = copies["group"].to_numpy() == after.loc[originals, "group"].to_numpy()
+    assert joined.sum() >= 16  # of 20; what is missed is sky
+    assert (copies["split"].to_numpy() == after.loc[originals, "split"].to_numpy())[joined].all()
+    pairs = pd.read_parquet("data/pairs.parquet")
+    assert {tuple(sorted(pair)) for pair in zip(copies.index[joined], np.array(originals)[joined], strict=True)} <= {
+        tuple(sorted(pair)) for pair in zip(pairs["path"], pairs["partner"], strict=True)
+    }
+    assert pairs["distance"].is_monotonic_increasing
+
+
+def test_train_image_that_shows_a_given_test_image_is_set_aside_and_named(photos: Path, tmp_path: Path) -> None:
+    for number, file in enumerate(sorted(photos.rglob("*.png"))):
+        split = "test" if number % 4 == 0 else "train"
+        (tmp_path / "given" / split / file.parent.name).mkdir(parents=True, exist_ok=True)
+        file.rename(tmp_path / "given" / split / file.parent.name / file.name)
+    shown = sorted((tmp_path / "given/test/ape").iterdir())[:2]
+    with Image.open(shown[0]) as image:
+        save(image, tmp_path / "given/train/ape/again.jpg", quality=90)
+    (tmp_path / "given/train/ape/same.png").write_bytes(shown[1].read_bytes())
+    found = ingest(f"folder:{tmp_path / 'given'}")
+    aside = found[found["split"].isna()]
+    assert aside["reason"].to_dict() == {
+        "train/ape/again.jpg": f"near-duplicate of test/ape/{shown[0].name}, which is in test",
+        "train/ape/same.png": "given train, but the same file is in test",
+    }
+    assert aside["decodable"].all()
+
+
+def test_limit_stays_while_the_set_grows_and_is_measured_anew_when_it_has_doubled(photos: Path, tmp_path: Path) -> None:
+    kept = sorted(photos.rglob("*.png"), key=lambda file: file.name)
+    for file in kept[30:]:
+        (tmp_path / "later" / file.parent.name).mkdir(parents=True, exist_ok=True)
+        file.rename(tmp_path / "later" / file.parent.name / file.name)
+    limits = []
+    for n in (30, 50, 60, 96):
+        for file in kept[:n]:
+            if not file.exists():
+                (tmp_path / "later" / file.parent.name / file.name).rename(file)
+        ingest(f"folder:{photos}")
+        limits.append(task.read_limit(params.load().paths.near_limit))
+    assert [limit["n_images"] for limit in limits] == [30, 30, 60, 60]
+    assert limits[0] == limits[1]
+
+
+def test_fresh_clone_finds_the_same(photos: Path, checkout: Path) -> None:
+    save(tiles()[3], photos / "ape/again.jpg", quality=90)
+    ingest(f"folder:{photos}")
+    first = {file: files.sha256(checkout / file) for file in ("data/ledger.csv", "data/near_limit.json")}
+    made = {file: files.sha256(checkout / file) for file in ("data/manifest.parquet", "data/pairs.parquet")}
+    for file in made:
+        (checkout / file).unlink()
+    shutil.rmtree(checkout / ".assay")
+    ingest(f"folder:{photos}")
+    assert {file: files.sha256(checkout / file) for file in first} == first
+    assert {file: files.sha256(checkout / file) for file in made} == made
+
+
+def test_images_without_one_that_decodes_have_no_pairs(tmp_path: Path) -> None:
+    for name in ("ape", "bee"):
+        (tmp_path / "broken" / name).mkdir(parents=True)
+        (tmp_path / "broken" / name / "a.png").write_bytes(f"broken {name}".encode())
+    assert ingest(f"folder:{tmp_path / 'broken'}")["split"].isna().all()
+    assert len(pd.read_parquet("data/pairs.parquet")) == 0
+    assert len(ledger.read(params.load().paths.ledger)) == 2
