@@ -27,7 +27,9 @@ def stamp(place: str) -> str:
         status = os.stat(place)  # noqa: PTH116  (there may be a million)
     except OSError:
         return ""
-    return f"{place}\n{status.st_size} {status.st_mtime_ns} {status.st_ino}"
+    # A name that is not UTF-8 cannot be written to a memo as it is.
+    named = place.encode("utf-8", "backslashreplace").decode()
+    return f"{named}\n{status.st_size} {status.st_mtime_ns} {status.st_ino}"
 
 
 def code(modules: Iterable[ModuleType]) -> str:
