@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from assay import alert, params
+from assay import alert, news, outbox, params
 from assay.errors import AssayError, InputsChanged
 
 PIPELINE = Path("dvc.yaml")
@@ -42,7 +42,9 @@ def run(name: str, main: Callable[[params.Params], None]) -> NoReturn:
     if outcome := os.environ.get(OUTCOME):
         Path(outcome).write_text(json.dumps({"exit_code": code, "message": message}))
     elif code:
-        alert.send(alert.title(name, code), message)
+        alert.send(news.of_stage(name, code, message))
+    else:
+        outbox.forget(f"{name}:")
     sys.exit(code)
 
 

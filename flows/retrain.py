@@ -36,7 +36,7 @@ from prefect.client.schemas.objects import State
 from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from assay import alert, files, params, stage
+from assay import alert, files, news, params, stage
 from assay.errors import AssayError, GateClosed
 from flows import dag, reproduce
 
@@ -70,7 +70,7 @@ def retrain() -> State[Any]:
     try:
         p, stages = params.load(), dag.stages()
     except AssayError as error:
-        alert.send("Assay: the pipeline cannot start", str(error))
+        alert.send(news.no_start(str(error)))
         return Failed(message=str(error))
     with _lock() as taken:
         if not taken:
@@ -175,7 +175,7 @@ def _tell(name: str, end: State[Any]) -> None:
     said: dict[str, Any] = {"exit_code": 1, "message": ""}
     if reproduce.OUTCOME.exists():
         said = files.read_json(reproduce.OUTCOME)
-    alert.send(alert.title(name, said["exit_code"]), said["message"] or f"{name}: {end.message}")
+    alert.send(news.of_stage(name, said["exit_code"], said["message"] or f"{name}: {end.message}"))
 
 
 def _end(stages: list[dag.Stage], ends: Ends) -> State[Any]:

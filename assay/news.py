@@ -1,0 +1,83 @@
+"""The messages: for each bad end what happened, which images, what to do, and where the report is."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from assay import params
+from assay.alert import GUIDE, Alert, same
+from assay.errors import AssayError, GateClosed, InputsChanged
+
+IMAGES = 10  # shown of a closed gate
+
+
+def title(name: str, code: int) -> str:
+    """Return the headline for a stage that ended with this exit code."""
+    ends = {GateClosed.exit_code: "rejected the data", InputsChanged.exit_code: "saw its inputs change"}
+    return f"Assay: {name} {ends.get(code, 'failed')}"
+
+
+def of_stage(name: str, code: int, message: str, folder: Path = Path(), report: Path | None = None) -> Alert:
+    """Return what to tell of a stage of the checkout `folder` that ended so; `report` is kept where that goes away.
+
+    The causes of one stage begin with its name and a colon.
+    """
+    first = message.splitlines()[0] if message else ""
+    if code == GateClosed.exit_code:
+        return _closed(name, message, folder, report)
+    if code == InputsChanged.exit_code:
+        todo = "nothing if it is a scheduled run: the next one does it again; else run `dvc repro` again"
+    else:
+        todo = f"read the message, mend its cause, run it again; what is finished is not done again ({GUIDE}: failed)"
+    return Alert(cause=f"{name}: {same(first)}", title=title(name, code), text=message, todo=todo)
+
+
+def _closed(name: str, message: str, folder: Path, report: Path | None) -> Alert:
+    validation = _validation(folder)
+    rules = sorted(line.partition(":")[0] for line in message.splitlines()[1:])
+    images = first_images(validation / "results.json") if validation else []
+    listed = "\n".join(["", "Images:", *(f"{n}. {image}" for n, image in enumerate(images, 1))]) if images else ""
+    page = report or (validation / "index.html" if validation else None)
+    return Alert(
+        cause=f"{name}: closed: {', '.join(rules)}",
+        title=title(name, GateClosed.exit_code),
+        text=message + listed,
+        todo=f"mend or remove the images, or change the limit in expectations/, then run it again ({GUIDE}: rejected)",
+        report=page,
+        pictures=tuple(images),
+        folder=folder,
+    )
+
+
+def _validation(folder: Path) -> Path | None:
+    try:
+        return folder / params.load(folder / params.FILE).paths.validation
+    except AssayError:
+        return None
+
+
+def first_images(results: Path) -> list[str]:
+    """Return the first IMAGES images that break a critical rule, each rule in turn; none if nothing was validated."""
+    try:
+        found: dict[str, Any] = json.loads(results.read_text())
+    except (OSError, ValueError):
+        return []
+    closed = [
+        each["failures"] for each in found["expectations"] if each["severity"] == "critical" and not each["success"]
+    ]
+    turns = [names[turn] for turn in range(IMAGES) for names in closed if turn < len(names)]
+    return list(dict.fromkeys(turns))[:IMAGES]
+
+
+def no_start(message: str) -> Alert:
+    todo = f"mend what the message names, then run it again ({GUIDE}: failed)"
+    return Alert(cause=f"start: {same(message)}", title="Assay: the pipeline cannot start", text=message, todo=todo)
+
+
+def low_disk(free_gib: float, limit_gib: float, place: Path) -> Alert:
+    return Alert(
+        cause=f"disk: {place}",
+        title="Assay: the disk is nearly full",
+        text=f"{place}: {free_gib:.1f} GiB are free, a retraining wants {limit_gib:.1f} GiB",
+        todo=f"run `assay clean`, or make room ({GUIDE}: disk)",
+    )
