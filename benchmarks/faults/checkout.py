@@ -1,0 +1,104 @@
+"""Our side: a scratch checkout in which the real commands and stages run on a variant, and what they said of it."""
+
+import contextlib
+import csv
+import io
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import yaml
+
+from assay import cli, files, params
+from assay.errors import AssayError
+from benchmarks.faults import inject
+from tasks import ingest, validate
+
+ROOT = Path(__file__).parents[2]
+LEFT = ("ledger", "near_limit", "manifest", "pairs")  # of the variant before: each is a new beginning
+
+
+@dataclass(frozen=True)
+class Named:
+    """One line of failures.csv: that a rule names an image, or a class, and what else it mentions."""
+
+    name: str
+    suite: str
+    rule: str
+    severity: str
+    mentions: str
+
+
+@dataclass
+class Said:
+    lines: list[Named] = field(default_factory=list)
+    failed: dict[tuple[str, str], str] = field(default_factory=dict)  # (suite, rule): severity
+    error: str = ""  # instead of a verdict
+
+
+def checkout(folder: Path, classes: list[str]) -> None:
+    """Make a checkout of params.yaml and the suites as they are, but for the names of the classes."""
+    folder.mkdir(parents=True)
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copytree(ROOT / "expectations", folder / "expectations")
+    for file in (folder / "expectations").glob("*.yaml"):
+        suite = yaml.safe_load(file.read_text())
+        rules = (suite or {}).get("expectations") or []
+        for rule in rules:
+            if rule.get("column") == "label" and "value_set" in rule:
+                rule["value_set"] = classes
+        if rules:
+            file.write_text(yaml.safe_dump(suite, sort_keys=False))
+
+
+def validated(folder: Path, variant: inject.Variant) -> Said:
+    """Return what `snapshot`, `ingest` and `validate` say of the variant, after the part that is to be approved."""
+    images = folder.parent / "images"
+    with _inside(folder):
+        paths = params.load().paths
+        for name in LEFT:
+            getattr(paths, name).unlink(missing_ok=True)
+        shutil.rmtree(paths.raw, ignore_errors=True)
+        getattr(paths, "approved", Path("data/approved.json")).unlink(missing_ok=True)
+        if variant.has_batch:
+            inject.write(folder.parent, variant, only_approved=True)
+            _run(images)
+            cli.cli(["approve"], standalone_mode=False)
+        inject.write(folder.parent, variant)
+        try:
+            _run(images)
+        except AssayError as error:
+            return Said(error=str(error))
+        return _said(paths)
+
+
+def _run(images: Path) -> None:
+    cli.cli(["snapshot", f"table:{images / 'table.csv'}"], standalone_mode=False)
+    ingest.main(params.load())
+    validate.main(params.load())
+
+
+def _said(paths: params.Paths) -> Said:
+    results = files.read_json(paths.validation / "results.json")
+    failed = {(r["suite"], r["rule"]): r["severity"] for r in results["expectations"] if not r["success"]}
+    with (paths.validation / "failures.csv").open(newline="") as rows:
+        lines = [_named(row) for row in csv.DictReader(rows)]
+    return Said(lines, failed)
+
+
+def _named(row: dict[str, str]) -> Named:
+    mentions = " ".join([row["value"], row.get("partner") or ""])
+    return Named(row.get("path") or row["name"], row["suite"], row["rule"], row["severity"], mentions)
+
+
+@contextlib.contextmanager
+def _inside(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        os.chdir(before)

@@ -1,0 +1,136 @@
+"""Which faults are found, by name: `python -m benchmarks.faults.run [OPTIONS] SET...`; SET: elpv, folder:PATH, ...
+
+Each variant of inject.py goes through the real `snapshot`, `ingest` and `validate`, with the suites of this repository,
+and, where a Python is given that has it, through CleanVision. README.md explains what this prints.
+"""
+
+import json
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from benchmarks.faults import inject, pictures
+from benchmarks.faults.checkout import Said, checkout, validated
+from benchmarks.faults.score import Hit, Score, false_alarms, scores
+
+ALARMS = ("critical", "warning", "set aside", "quarantined")
+NOT_FOR_PEER = ("label_", "class_", "group_", "batch_", "shortcut_", "missing_file")  # it sees no table
+HEAD = "| fault | n | caught | bar | by | also named | CleanVision | also named |\n|---|---|---|---|---|---|---|---|"
+
+
+def ours(said: Said) -> set[Hit]:
+    """Return what critical rules and warnings name; a rule that fails as a whole names its suite."""
+    lines = {Hit(line.rule, line.name, line.mentions) for line in said.lines if line.severity in ALARMS}
+    whole = {Hit(rule, f"({suite})") for (suite, rule), severity in said.failed.items() if severity in ALARMS}
+    return lines | whole | ({Hit("refused by ingest", "", said.error)} if said.error else set())
+
+
+def peers(python: str, images: Path) -> set[Hit] | None:
+    """Return what CleanVision says, of an image in a set of duplicates with the others; None: it raised."""
+    script = Path(__file__).with_name("peer.py")
+    done = subprocess.run([python, script, str(images)], capture_output=True, text=True)
+    if done.returncode:
+        return None
+    found: dict[str, list[Any]] = json.loads(done.stdout)
+    named = {Hit(issue, path) for issue, paths in found.items() for path in paths if isinstance(path, str)}
+    sets = [(issue, set_) for issue, sets in found.items() for set_ in sets if isinstance(set_, list)]
+    return named | {Hit(issue, path, " ".join(set_)) for issue, set_ in sets for path in set_}
+
+
+def new(hits: set[Hit], before: set[Hit]) -> set[Hit]:
+    """Return what was not said before, of the sound images."""
+    known = {(hit.rule, hit.name) for hit in before}
+    return {hit for hit in hits if (hit.rule, hit.name) not in known}
+
+
+def shown(by: Counter[str]) -> str:
+    return ", ".join(f"{rule} {n}" for rule, n in sorted(by.items(), key=lambda each: (-each[1], each[0]))[:3])
+
+
+class Bench:
+    """One set in a scratch folder: `images/` and `checkout/`."""
+
+    def __init__(self, folder: Path, set_: list[pictures.Picture], k: int, python: str | None) -> None:
+        self.folder, self.set, self.k, self.python = folder, set_, k, python
+        self.makers = inject.variants(set_)
+        self.clean = self.makers["clean"](set_, "clean", k)
+        checkout(folder / "checkout", sorted({each.label for each in set_}))
+        self.before = ours(validated(folder / "checkout", self.clean))
+        self.peers_before = (peers(python, folder / "images") if python else None) or set()
+        self.n_missed = 0
+
+    def rows(self, name: str) -> Iterator[str]:
+        """Yield the lines of the table for a variant: one for each fault in it, or for the control that it is."""
+        variant = self.makers[name](self.set, name, self.k)
+        hits = new(ours(validated(self.folder / "checkout", variant)), self.before)
+        asked = self.python and not name.startswith(NOT_FOR_PEER)
+        theirs = peers(self.python, self.folder / "images") if asked and self.python else set()
+        seen = new(theirs or set(), self.peers_before)
+        peer_scores = {score.fault: score for score in scores(variant.truth, seen)}
+        others, peer_others = (shown(false_alarms(variant, self.clean, of)) for of in (hits, seen))
+        for score in scores(variant.truth, hits) or [Score(name)]:
+            self.n_missed += not score.is_met
+            peer = "crash" if theirs is None else _cell(peer_scores.get(score.fault)) if asked else ""
+            bar = ("" if score.bar is None else f"{score.bar:.0%}") + ("" if score.is_met else " **missed**")
+            cells = [score.fault, str(score.n), str(score.caught), bar, shown(score.by), others, peer, peer_others]
+            yield f"| {' | '.join(cells)} |"
+
+
+def _cell(score: Score | None) -> str:
+    return f"{score.caught}: {shown(score.by)}".removesuffix(": ") if score else ""
+
+
+def redraws(name: str, n_images: int, n: int) -> Iterator[str]:
+    """Yield what is said of n sound draws of a set, by rule: in how many draws, and of how many images."""
+    draws, images = Counter[str](), Counter[str]()
+    for seed in range(1, n + 1):
+        set_ = pictures.draw(name, n_images, seed)
+        with tempfile.TemporaryDirectory() as scratch:
+            folder = Path(scratch)
+            checkout(folder / "checkout", sorted({each.label for each in set_}))
+            said = validated(folder / "checkout", inject.variants(set_)["batch_clean"](set_, "batch_clean", 0))
+        failed = {f"{severity}: {rule}" for (_, rule), severity in said.failed.items() if severity in ALARMS}
+        draws.update(failed | ({said.error} if said.error else set()))
+        images.update(f"{line.severity}: {line.rule}" for line in said.lines if line.severity in ALARMS)
+    yield "| said of sound images | draws | images |\n|---|---|---|"
+    for rule in sorted(draws | images):
+        yield f"| {rule} | {draws[rule]} of {n} | {images[rule]:,} of {n * n_images:,} |"
+
+
+@click.command()
+@click.argument("sets", nargs=-1, required=True)
+@click.option("--images", default=1000, help="So many of each set, at most.")
+@click.option("--each", "k", default=10, help="So many images with each fault.")
+@click.option("--only", multiple=True, help="This variant and no other; may be given again.")
+@click.option("--cleanvision", metavar="PYTHON", help="A Python that has CleanVision.")
+@click.option("--redraws", "n_redraws", default=0, help="Draw so many times, put no fault in, count what is said.")
+def main(
+    sets: tuple[str, ...], images: int, k: int, only: tuple[str, ...], cleanvision: str | None, n_redraws: int
+) -> None:
+    """Print a table for each SET; exit 1 if a bar is missed."""
+    n_missed = 0
+    for name in sets:
+        if n_redraws:
+            print(f"\n{name}\n", *redraws(name, images, n_redraws), sep="\n", flush=True)
+            continue
+        set_ = pictures.draw(name, images)
+        labels = sorted(Counter(each.label for each in set_).items())
+        print(f"\n{name}: {len(set_):,} images, {', '.join(f'{n} {label}' for label, n in labels)}\n\n{HEAD}")
+        with tempfile.TemporaryDirectory() as scratch:
+            bench = Bench(Path(scratch), set_, k, cleanvision)
+            said = [shown(Counter(hit.rule for hit in of)) for of in (bench.before, bench.peers_before)]
+            print(f"| clean | 0 | | | | {said[0]} | | {said[1]} |", flush=True)
+            for variant in only or [each for each in bench.makers if each != "clean"]:
+                print(*bench.rows(variant), sep="\n", flush=True)
+        n_missed += bench.n_missed
+    sys.exit(1 if n_missed else 0)
+
+
+if __name__ == "__main__":
+    main()
