@@ -18,16 +18,19 @@ def cli() -> None:
 @click.argument("source")
 @click.option("--path", metavar="COLUMN", help="The table's column of paths, if not `path`.")
 @click.option("--label", metavar="COLUMN", help="The table's column of labels, if not `label`.")
+@click.option("--labels", metavar="COLUMN", help="Multi-label: the column of lists, or of text with a separator.")
+@click.option("--separator", metavar="TEXT", help="What stands between the labels of --labels: ';' or ', ' or ...")
+@click.option("--label-columns", metavar="A,B,...", help="Multi-label: the columns of 0 and 1, one per class.")
 @click.option("--group", metavar="COLUMN", help="The table's column of groups, if not `group`.")
 @click.option("--split", metavar="COLUMN", help="The table's column of splits, if not `split`.")
-def snapshot(source: str, **columns: str | None) -> None:
+def snapshot(source: str, **options: str | None) -> None:
     """Write down what SOURCE holds now: the images that the next run works on.
 
     \b
     SOURCE is one of
       PATH, folder:PATH  a folder CLASS/IMAGE, or with train, val and test above the classes
       table:PATH         .csv, .jsonl or .parquet with columns path, label and perhaps group, split
-      tar:PATTERN        WebDataset shards, e.g. 'tar:shards/*.tar'
+      tar:PATTERN        WebDataset shards, e.g. 'tar:shards/*.tar'; a list in .json makes them multi-label
       keras:NAME         mnist, fashion_mnist, cifar10 or cifar100
       sklearn:digits
 
@@ -36,12 +39,14 @@ def snapshot(source: str, **columns: str | None) -> None:
     from assay import source as sources
 
     p = params.load()
-    images = sources.open_source(_named(source), {name: called for name, called in columns.items() if called})
+    given = {name: value for name, value in options.items() if value is not None}
+    images = sources.open_source(_named(source), given)
     taken = sources.snapshot(images)
     before = p.paths.source.read_text() if p.paths.source.exists() else ""
     files.write_json(p.paths.source, taken)
-    classes = sorted({entry.label for entry in images.entries if entry.label is not None})
-    click.echo(f"{p.paths.source}: {images.name}, {len(images.entries):,} images in {len(classes)} classes")
+    classes = sources.class_names(images)
+    several = ", multi-label" if images.task == "multi_label" else ""
+    click.echo(f"{p.paths.source}: {images.name}, {len(images.entries):,} images in {len(classes)} classes{several}")
     click.echo(f"classes: {', '.join(classes[:20])}{', ...' if len(classes) > 20 else ''}")
     click.echo("unchanged" if p.paths.source.read_text() == before else "next: dvc repro")
 

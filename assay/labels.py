@@ -6,10 +6,15 @@ of the image's classes, sorted, with `SEPARATOR` between them; the empty text sa
 
 import re
 from collections.abc import Iterable
-from typing import Literal
+from typing import Any, Literal
+
+from assay.errors import AssayError
 
 Task = Literal["single_label", "multi_label"]
 SEPARATOR = "|"
+THRESHOLD = 0.5  # a multi-label image is in the classes whose probability reaches it
+# What share of the images is right; of a multi-label image every class must be (scikit-learn: subset accuracy).
+ACCURACY: dict[Task, str] = {"single_label": "accuracy", "multi_label": "exact match"}
 
 
 def names(label: str, task: Task) -> tuple[str, ...]:
@@ -17,6 +22,27 @@ def names(label: str, task: Task) -> tuple[str, ...]:
     if task == "single_label":
         return (label,)
     return tuple(label.split(SEPARATOR)) if label else ()
+
+
+def joined(names: Iterable[str | int | float]) -> str:
+    """Return the label of an image in these classes; an empty name names none, and one that comes twice adds nothing.
+
+    Raises `AssayError` for a name that holds `SEPARATOR`.
+    """
+    texts = {str(name) for name in names} - {""}
+    if wrong := sorted(text for text in texts if SEPARATOR in text):
+        raise AssayError(f"class {wrong[0]!r} holds '{SEPARATOR}', which stands between the classes of an image")
+    return SEPARATOR.join(sorted(texts))
+
+
+def is_name(value: Any) -> bool:
+    """Return whether a value of a list can name a class: a text or a number."""
+    return isinstance(value, str | int | float) and not isinstance(value, bool) and value == value
+
+
+def classes(labels: Iterable[str], task: Task) -> tuple[str, ...]:
+    """Return the names of all classes that the labels stand for, sorted."""
+    return tuple(sorted({name for label in set(labels) for name in names(label, task)}))
 
 
 def slugs(classes: Iterable[str]) -> dict[str, str]:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from assay.labels import Task
+
 
 @dataclass(frozen=True)
 class Entry:
     path: str  # for people and the manifest, with "/"
-    label: str | None  # as the source has it; None: it has none
+    label: str | None  # as the source has it, see assay/labels.py; None: not labelled
     bytes: int  # 0: not known before it is read
     place: str  # what `Source.read` finds it by
     group: str | None = None  # images of one group share a split
@@ -20,8 +22,9 @@ class Source:
     name: str
     entries: tuple[Entry, ...]
     read: Callable[[Entry], bytes]  # may raise OSError
-    columns: dict[str, str] = field(default_factory=dict)  # of a table, where their names are not the usual ones
+    options: dict[str, str] = field(default_factory=dict)  # of `assay snapshot`: how a table is to be read
     has_files: bool = False  # the places are local files, or URLs: a file that did not change need not be read again
+    task: Task = "single_label"
 
 
 def once_each(entries: Iterable[Entry]) -> tuple[Entry, ...]:

@@ -10,7 +10,7 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from assay import datasets, files, folder, shards, table
+from assay import datasets, files, folder, labels, shards, table
 from assay.errors import AssayError
 from assay.listing import Entry as Entry
 from assay.listing import Source as Source
@@ -18,30 +18,35 @@ from assay.listing import Source as Source
 KINDS = "folder:PATH, table:PATH, tar:PATTERN, keras:NAME, sklearn:digits"
 
 
-def open_source(name: str, columns: dict[str, str] | None = None) -> Source:
-    """Return the source with its listing; `columns`: what a table calls its columns, where not as `table.COLUMNS`.
+def open_source(name: str, options: dict[str, str] | None = None) -> Source:
+    """Return the source with its listing; `options`: of `assay snapshot`, how a table is to be read.
 
     Raises `AssayError` if there is no such source or it cannot make a classifier.
     """
-    source = _open(name, columns or {})
-    classes = {entry.label for entry in source.entries} - {None}
+    source = _open(name, options or {})
+    classes = class_names(source)
     if not classes:
         wanted = " in class sub-folders (expected CLASS/IMAGE, e.g. cat/0001.jpg)" if name.startswith("folder:") else ""
         raise AssayError(f"{name}: no images{wanted or ' with a label'}")
-    if len(classes) == 1:
-        raise AssayError(f"{name}: only one class, {classes.pop()!r}; a classifier needs at least two")
+    if len(classes) == 1 and source.task == "single_label":
+        raise AssayError(f"{name}: only one class, {classes[0]!r}; a classifier needs at least two")
     return source
 
 
-def _open(name: str, columns: dict[str, str]) -> Source:
+def class_names(source: Source) -> tuple[str, ...]:
+    """Return the names of all classes of the listing, sorted."""
+    return labels.classes((entry.label for entry in source.entries if entry.label is not None), source.task)
+
+
+def _open(name: str, options: dict[str, str]) -> Source:
     kind, _, rest = name.partition(":")
-    if columns and kind != "table":
-        raise AssayError(f"{name}: has no columns; --{next(iter(columns))} is for table:PATH")
+    if options and kind != "table":
+        raise AssayError(f"{name}: has no columns; {table.option(next(iter(options)))} is for table:PATH")
     match kind:
         case "folder" if rest:
             return folder.open_folder(name, rest)
         case "table" if rest:
-            return table.open_table(name, rest, columns)
+            return table.open_table(name, rest, options)
         case "tar" if rest:
             return shards.open_shards(name, rest)
         case "keras" if rest:
@@ -52,13 +57,15 @@ def _open(name: str, columns: dict[str, str]) -> Source:
 
 
 def snapshot(source: Source) -> dict[str, Any]:
-    """Return what data/source.json holds: name, columns if any, number of images, fingerprint (SHA-256)."""
+    """Return what data/source.json holds: name, options and task if not the usual, number of images, fingerprint."""
     listing = hashlib.sha256()
     for entry in source.entries:
         apart = [entry.label, entry.group, entry.split] if _labels_apart(source) else []
-        listing.update("\0".join([entry.path, str(entry.bytes), *(value or "" for value in apart)]).encode() + b"\n")
+        told = ("" if value is None else f"={value}" for value in apart)  # an empty label is one
+        listing.update("\0".join([entry.path, str(entry.bytes), *told]).encode() + b"\n")
     taken: dict[str, Any] = {"source": source.name}
-    taken |= {"columns": source.columns} if source.columns else {}
+    taken |= {"options": source.options} if source.options else {}
+    taken |= {"task": source.task} if source.task != "single_label" else {}
     return taken | {"n_images": len(source.entries), "fingerprint": listing.hexdigest()}
 
 
@@ -71,7 +78,7 @@ def read_snapshot(file: Path) -> Source:
     """Return the source that the snapshot names; raises `AssayError` if its listing is not the snapshot's any more."""
     try:
         taken = files.read_json(file)
-        source = open_source(taken["source"], taken.get("columns"))
+        source = open_source(taken["source"], taken.get("options"))
     except FileNotFoundError:
         raise AssayError(f"{file}: not found; run `assay snapshot SOURCE`, with one of {KINDS}") from None
     except (AttributeError, KeyError, TypeError, ValueError):
@@ -86,5 +93,5 @@ def read_snapshot(file: Path) -> Source:
 
 
 def _command(source: Source) -> str:
-    options = [part for column, called in source.columns.items() for part in (f"--{column}", called)]
+    options = [part for name, value in source.options.items() for part in (table.option(name), value)]
     return shlex.join(["assay", "snapshot", source.name, *options])

@@ -1,14 +1,18 @@
 """Tables: CSV, JSONL or Parquet, one row an image, with columns `path` and `label`, and perhaps `group` and `split`.
 
-A relative path is relative to the table's folder. A path that leaves that folder, a second row of one image and a
-row without a path become entries that cannot be read; labels stay as they are, but an empty one is None.
+A relative path is relative to the table's folder. A path that leaves that folder, a second row of one image, a row
+without a path and one whose labels cannot be understood become entries that cannot be read. Labels stay as they are,
+but an empty one is None. Those of a multi-label set stand in one column `labels`, as lists or as text with `separator`
+between them, or in `label_columns` of 0 and 1, one per class.
 """
 
+import csv
 import difflib
 import io
 import json
 import posixpath
 import warnings
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -16,36 +20,56 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay import places
+from assay import labels, places
 from assay.errors import AssayError
 from assay.listing import Entry, Source, check_readable, once_each
 from assay.manifest import SPLITS
 
-COLUMNS = ("path", "label", "group", "split")
 OPTIONAL = ("group", "split")
+LABELS = ("label", "labels", "label_columns")  # options, of which one says where the labels are
+INDICATORS = {"0": False, "0.0": False, "false": False, "1": True, "1.0": True, "true": True}
+
+# An image's label, and what is wrong with it if it could not be understood.
+Found = tuple[str | None, str]
 
 
-def open_table(name: str, table: str, columns: dict[str, str]) -> Source:
-    """Return the source of a table, local or a URL; `columns`: their names in the table where not those of `COLUMNS`.
+def open_table(name: str, table: str, options: dict[str, str]) -> Source:
+    """Return the source of a table, local or a URL; `options`: those of `assay snapshot` that were given.
 
-    Raises `AssayError` for a table that cannot be read, an unknown column and a split that is none.
+    They say what the usual columns are called here, and where the labels of a multi-label set are. Raises `AssayError`
+    for a table that cannot be read, an unknown column, a split that is none, a column of `label_columns` without 0 and
+    1, text in `labels` without `separator`, and a class name that cannot be kept.
     """
+    _check(name, options)
     rows = _read(name, table)
-    wanted = {column: columns.get(column, column) for column in COLUMNS}
-    for column, called in wanted.items():
-        if called not in rows and (column in columns or column not in OPTIONAL):
-            raise AssayError(f"{name}: no column {called!r}{_nearest(called, [str(known) for known in rows])}")
-    texts = {
-        column: [_text(name, called, value) for value in rows[called]] if called in rows else [None] * len(rows)
-        for column, called in wanted.items()
-    }
-    wrong = sorted({split for split in texts["split"] if split is not None and split not in SPLITS})
-    if wrong:
-        raise AssayError(f"{name}: {wanted['split']} is {wrong[0]!r} and must be one of {', '.join(SPLITS)}, or empty")
+    task: labels.Task = "multi_label" if "labels" in options or "label_columns" in options else "single_label"
+    paths, groups, splits = (_texts(name, column, rows, options) for column in ("path", "group", "split"))
+    if wrong := sorted({split for split in splits if split is not None and split not in SPLITS}):
+        called = options.get("split", "split")
+        raise AssayError(f"{name}: {called} is {wrong[0]!r} and must be one of {', '.join(SPLITS)}, or empty")
+    if task == "multi_label":
+        found = list(_found(name, rows, options))
+    else:
+        found = [(label, "") for label in _texts(name, "label", rows, options)]
     folder = places.parent(table)
-    listed = (dict(zip(COLUMNS, row, strict=True)) for row in zip(*texts.values(), strict=True))
-    entries = (_entry(folder, number, row) for number, row in enumerate(listed, 1))
-    return Source(name, once_each(entries), _read_image, columns, has_files=True)
+    listed = zip(paths, groups, splits, found, strict=True)
+    entries = (_entry(folder, number, *row) for number, row in enumerate(listed, 1))
+    return Source(name, once_each(entries), _read_image, options, has_files=True, task=task)
+
+
+def _check(name: str, options: dict[str, str]) -> None:
+    given = [option(each) for each in LABELS if each in options]
+    if len(given) > 1:
+        raise AssayError(f"{name}: {' and '.join(given)} exclude each other")
+    if "separator" in options and "labels" not in options:
+        raise AssayError(f"{name}: --separator is for --labels COLUMN")
+    if options.get("separator") == "":
+        raise AssayError(f"{name}: --separator is empty and must be what stands between two labels, such as ';'")
+
+
+def option(name: str) -> str:
+    """Return an option as `assay snapshot` takes it."""
+    return f"--{name.replace('_', '-')}"
 
 
 def _read(name: str, table: str) -> pd.DataFrame:
@@ -72,22 +96,90 @@ def _read(name: str, table: str) -> pd.DataFrame:
     raise AssayError(f"{name}: the name must end in .csv, .jsonl or .parquet")
 
 
+def _texts(name: str, column: str, rows: pd.DataFrame, options: dict[str, str]) -> list[str | None]:
+    """Return the values of a column, by its usual name, as text; an absent one of `OPTIONAL` is empty."""
+    called = options.get(column, column)
+    if called not in rows and column in OPTIONAL and column not in options:
+        return [None] * len(rows)
+    _check_column(name, called, rows)
+    return [_text(name, called, value) for value in rows[called]]
+
+
 def _text(name: str, column: str, value: Any) -> str | None:
     if isinstance(value, list | dict):
-        raise AssayError(f"{name}: {column} holds {value!r} and must hold one value")
+        several = f"; --labels {column} reads several labels an image" if isinstance(value, list) else ""
+        raise AssayError(f"{name}: {column} holds {value!r} and must hold one value{several}")
     return None if pd.isna(value) or value == "" else str(value)
 
 
-def _entry(folder: str, number: int, row: dict[str, str | None]) -> Entry:
-    path = row["path"]
-    given = (row["group"], row["split"])
+def _found(name: str, rows: pd.DataFrame, options: dict[str, str]) -> Iterator[Found]:
+    """Yield what each row of a multi-label set says of its image's classes."""
+    if "label_columns" in options:
+        columns = next(csv.reader([options["label_columns"]]), [])
+        for column in columns or [""]:
+            _check_column(name, column, rows)
+        yield from _indicated(name, {column: rows[column].tolist() for column in columns})
+        return
+    column = options["labels"]
+    _check_column(name, column, rows)
+    for number, value in enumerate(rows[column], 1):
+        yield _listed(f"{name}: row {number}: {column}", value, options.get("separator"))
+
+
+def _listed(where: str, value: Any, separator: str | None) -> Found:
+    """Return the label of a list, or of a text with its separator; nothing but separators is in none of the classes."""
+    if isinstance(value, list):
+        if wrong := [each for each in value if not labels.is_name(each)]:
+            return None, f"a label is {wrong[0]!r}, not a text"
+    elif isinstance(value, dict):
+        return None, f"the labels are {value!r}, not a list"
+    elif pd.isna(value) or value == "":
+        return None, ""
+    elif separator is None:
+        raise AssayError(f"{where} holds {value!r}, which is no list; --separator says what stands between its labels")
+    try:
+        return labels.joined(value if isinstance(value, list) else str(value).split(separator)), ""
+    except AssayError as error:
+        raise AssayError(f"{where}: {error}; give the class another name") from None
+
+
+def _indicated(name: str, columns: dict[str, list[Any]]) -> Iterator[Found]:
+    """Yield the classes of each row whose column holds 1; a row with nothing in any of them is not labelled."""
+    told = {column: [_indicator(value) for value in values] for column, values in columns.items()}
+    for column, values in told.items():
+        if not any(isinstance(value, bool) for value in values):
+            seen = next((value for value in values if value is not None), "nothing")
+            raise AssayError(f"{name}: {column} holds {seen!r} and must hold 0 or 1, as each of --label-columns")
+    try:
+        labels.joined(told)
+    except AssayError as error:
+        raise AssayError(f"{name}: {error}; give the column another name") from None
+    for row in zip(*told.values(), strict=True):
+        if all(value is None for value in row):
+            yield None, ""
+        elif wrong := next((pair for pair in zip(told, row, strict=True) if not isinstance(pair[1], bool)), None):
+            yield None, f"{wrong[0]} is {'empty' if wrong[1] is None else repr(wrong[1])}, not 0 or 1"
+        else:
+            yield labels.joined(column for column, is_so in zip(told, row, strict=True) if is_so), ""
+
+
+def _indicator(value: Any) -> bool | str | None:
+    """Return whether the value says 1; None: it is empty; a text: it says neither 0 nor 1."""
+    if value is None or value == "" or value != value:
+        return None
+    text = str(value)
+    return INDICATORS.get(text.strip().lower(), text)
+
+
+def _entry(folder: str, number: int, path: str | None, group: str | None, split: str | None, found: Found) -> Entry:
+    label, problem = found
     if path is None:
-        return Entry(f"(row {number})", row["label"], 0, "", *given, "no path")
+        return Entry(f"(row {number})", label, 0, "", group, split, "no path")
     inside = posixpath.normpath(path)
     if path.startswith("/") or places.is_url(path) or "\0" in path or inside.split("/")[0] == "..":
-        return Entry(path, row["label"], 0, "", *given, "leaves the source")
+        return Entry(path, label, 0, "", group, split, "leaves the source")
     place = places.join(folder, inside)
-    return Entry(inside, row["label"], places.size(place), place, *given)
+    return Entry(inside, label, places.size(place), place, group, split, problem)
 
 
 def _read_image(entry: Entry) -> bytes:
@@ -95,7 +187,13 @@ def _read_image(entry: Entry) -> bytes:
     return places.read(entry.place)
 
 
-def _nearest(column: str, known: list[str]) -> str:
+def _check_column(name: str, column: str, rows: pd.DataFrame) -> None:
+    """Raise `AssayError` with the nearest column that there is if this one is not."""
+    known = [str(each) for each in rows]
+    if column in known:
+        return
     close = difflib.get_close_matches(column, known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    return f"; it has {', '.join(map(repr, known)) or 'none'}{meant} (assay snapshot --path, --label, --group, --split)"
+    options = ", ".join(map(option, ("path", *LABELS, *OPTIONAL)))
+    has = ", ".join(map(repr, known)) or "none"
+    raise AssayError(f"{name}: no column {column!r}; it has {has}{meant} (assay snapshot {options})")

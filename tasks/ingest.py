@@ -21,7 +21,7 @@ def main(p: params.Params) -> None:
     measured, facts = scan.scan(images, p.paths.memo.images)
     known = ledger.read(p.paths.ledger)
     measured = without_forgotten(measured, known)
-    measured["classes"] = [None if pd.isna(label) else (label,) for label in measured["label"]]
+    measured["classes"] = [None if pd.isna(label) else labels.names(label, images.task) for label in measured["label"]]
     near, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit))
     shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
     shares["train"] = 1 - sum(shares.values())
@@ -33,8 +33,8 @@ def main(p: params.Params) -> None:
     ledger.write(p.paths.ledger, extended)
     files.write_json(p.paths.near_limit, limit)
     write_pairs(p.paths.pairs, rows, near)
-    manifest.write(p.paths.manifest, rows)
-    counts = summary(rows) | {"n_near_duplicates": len(near)}
+    manifest.write(p.paths.manifest, rows, images.task)
+    counts = summary(rows, images.task) | {"n_near_duplicates": len(near)}
     files.write_json(p.paths.metrics.data, {"data": counts})
     n_new = len(extended) - len(known)
     print(f"{images.name}: {len(rows):,} images in {counts['n_classes']} classes, {n_new:,} new contents")
@@ -162,16 +162,19 @@ def _contents(images: source.Source, members: "pd.Series[str]") -> Iterator[tupl
         yield str(sha256), content
 
 
-def summary(rows: pd.DataFrame) -> dict[str, Any]:
-    """Return the numbers of metrics/data.json."""
+def summary(rows: pd.DataFrame, task: labels.Task) -> dict[str, Any]:
+    """Return the numbers of metrics/data.json; an image counts in each of its classes."""
     used = rows[rows["split"].notna()]
-    by_class = used["label"].value_counts().sort_index()
+    sets = [labels.names(label, task) for label in used["label"]]
+    by_class = pd.Series([name for names in sets for name in names], dtype="str").value_counts().sort_index()
+    per_image = round(int(by_class.sum()) / max(len(sets), 1), 4)
     slugs = labels.slugs(by_class.index)
     return {
         "n_images": len(rows),
         "n_set_aside": len(rows) - len(used),
         "n_copies": int(used["pixels"].duplicated().sum()),
         "n_classes": len(by_class),
+        **({"n_in_no_class": sets.count(()), "classes_per_image": per_image} if task == "multi_label" else {}),
         "imbalance": round(by_class.max() / by_class.min(), 4) if len(by_class) else 0,
         "split": {split: int((used["split"] == split).sum()) for split in manifest.SPLITS},
         "class": {slugs[label]: int(n) for label, n in by_class.items()},

@@ -110,6 +110,28 @@ def test_moved_label_keeps_split_and_batch(checkout: Path, images: Path) -> None
     assert after[["split", "batch", "offset", "sha256"]].equals(before[["split", "batch", "offset", "sha256"]])
 
 
+def test_moved_and_removed_images_keep_their_split_and_group_also_when_they_come_back(
+    checkout: Path, images: Path
+) -> None:
+    ingest(checkout, images)
+    before = rows(checkout).set_index("sha256")[["split", "group", "batch", "offset"]]
+    for number in range(20):
+        (images / f"ape/{number:03d}.png").rename(images / f"bee/of_ape{number:03d}.png")
+    (images.parent / "kept").mkdir()
+    for file in sorted((images / "cow").iterdir())[:30]:
+        file.rename(images.parent / "kept" / file.name)
+    ingest(checkout, images)
+    found = rows(checkout).set_index("sha256")
+    assert found["label"].value_counts().to_dict() == {"bee": 70, "ape": 30, "cow": 20}
+    assert found[list(before)].equals(before.loc[found.index])
+    for file in (images.parent / "kept").iterdir():
+        file.rename(images / "ape" / f"of_cow{file.name}")
+    ingest(checkout, images)
+    found = rows(checkout).set_index("sha256")
+    assert found["label"].value_counts().to_dict() == {"bee": 70, "ape": 60, "cow": 20}
+    assert found[list(before)].equals(before.loc[found.index])
+
+
 def test_second_run_and_a_run_from_the_ledger_alone_give_equal_bytes(checkout: Path, images: Path) -> None:
     ingest(checkout, images)
     draw(images, 10, first=50)
@@ -281,3 +303,71 @@ def test_image_that_is_given_another_split_than_it_has_stops_it(checkout: Path, 
     assert {name: value for name, value in hashes(checkout).items() if name != "data/source.json"} == {
         name: value for name, value in before.items() if name != "data/source.json"
     }
+
+
+class TestMultiLabel:
+    """150 images, of which every second is in class `b`, every fifth in `c` and every seventh in none."""
+
+    @pytest.fixture
+    def labels(self, images: Path) -> dict[str, str | None]:
+        named: dict[str, str | None] = {}
+        for number, file in enumerate(sorted(images.rglob("*.png"))):
+            classes = ["a", *(["b"] if number % 2 == 0 else []), *(["c"] if number % 5 == 0 else [])]
+            named[file.relative_to(images.parent).as_posix()] = "" if number % 7 == 0 else "|".join(classes)
+        return named
+
+    def ingest(self, checkout: Path, images: Path, labels: dict[str, str | None]) -> pd.DataFrame:
+        """Return the manifest after the table said these labels, as lists."""
+        table = images.parent / "t.jsonl"
+        lists = {path: None if label is None else label.split("|") for path, label in labels.items()}
+        table.write_text("".join(json.dumps({"path": path, "tags": tags}) + "\n" for path, tags in lists.items()))
+        taken = source.snapshot(source.open_source(f"table:{table}", {"labels": "tags"}))
+        files.write_json(checkout / "data/source.json", taken)
+        task.main(params.load())
+        assert manifest.task(checkout / "data/manifest.parquet") == "multi_label"
+        return rows(checkout)
+
+    def test_labels_are_kept_and_every_class_counts(
+        self, checkout: Path, images: Path, labels: dict[str, str | None]
+    ) -> None:
+        labels["images/ape/001.png"] = None
+        found = self.ingest(checkout, images, labels)
+        assert found["label"].astype(object).where(found["label"].notna(), None).to_dict() == labels
+        assert pd.isna(found.loc["images/ape/001.png", "split"])
+        counted = json.loads((checkout / "metrics/data.json").read_text())["data"]
+        held = [label.split("|") if label else [] for label in labels.values() if label is not None]
+        assert counted["class"] == {name: sum(name in names for names in held) for name in "abc"}
+        assert counted["n_in_no_class"] == held.count([])
+        assert counted["classes_per_image"] == round(sum(map(len, held)) / 149, 4)
+        assert counted["n_classes"] == 3
+
+    def test_every_class_is_in_every_split_by_its_share(
+        self, checkout: Path, images: Path, labels: dict[str, str | None]
+    ) -> None:
+        found = self.ingest(checkout, images, labels)
+        for name in "abc":
+            own = found.loc[[name in label.split("|") for label in found["label"]], "split"]
+            shares = own.value_counts(normalize=True).to_dict()
+            assert shares == pytest.approx({"train": 0.7, "val": 0.1, "test": 0.2}, abs=0.04)
+
+    def test_corrected_removed_and_returned_images_keep_their_split_and_group(
+        self, checkout: Path, images: Path, labels: dict[str, str | None]
+    ) -> None:
+        fixed = ["split", "group", "batch", "offset", "sha256"]
+        before = self.ingest(checkout, images, labels)
+        corrected = {path: "d" if label == "" else "" if label == "a" else label for path, label in labels.items()}
+        after = self.ingest(checkout, images, corrected)
+        assert after["label"].to_dict() == corrected != labels
+        assert after[fixed].equals(before[fixed])
+        fewer = dict(list(corrected.items())[::3])
+        assert self.ingest(checkout, images, fewer)[fixed].equals(before.loc[list(fewer), fixed])
+        assert self.ingest(checkout, images, labels)[fixed].equals(before[fixed])
+
+    def test_image_that_loses_its_labels_is_set_aside_and_comes_back_to_its_split(
+        self, checkout: Path, images: Path, labels: dict[str, str | None]
+    ) -> None:
+        before = self.ingest(checkout, images, labels)
+        without = self.ingest(checkout, images, labels | {"images/ape/005.png": None})
+        assert pd.isna(without.loc["images/ape/005.png", "split"])
+        assert without.drop("images/ape/005.png").equals(before.drop("images/ape/005.png"))
+        assert self.ingest(checkout, images, labels).equals(before)

@@ -42,7 +42,7 @@ def test_stem_belongs_to_its_shard(tmp_path: Path) -> None:
     assert labels(tmp_path / "*/0.tar") == {"a/0.tar/1.jpg": "cat", "b/0.tar/1.jpg": "dog"}
 
 
-@pytest.mark.parametrize("label", [b"{", b"{}", b"3", b'{"label": null}', b'{"label": ["cat"]}', b"\xff"])
+@pytest.mark.parametrize("label", [b"{", b"{}", b"3", b'{"label": null}', b'{"label": ["cat", null]}', b"\xff"])
 def test_label_that_cannot_be_read_is_none(tmp_path: Path, label: bytes) -> None:
     tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.json", label))
     assert labels(tmp_path / "0.tar") == {"0.tar/1.jpg": None}
@@ -73,3 +73,30 @@ def test_cut_and_compressed_shards_are_refused_by_name(tmp_path: Path) -> None:
 def test_pattern_that_matches_nothing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match="no such file"):
         labels(tmp_path / "*.tar")
+
+
+def test_list_makes_the_set_multi_label_and_a_single_label_one_of_one_class(tmp_path: Path) -> None:
+    tar(
+        tmp_path / "0.tar",
+        ("1.jpg", b"one"), ("1.json", b'{"label": ["dog", " cat", 7, "dog"]}'), ("2.jpg", b"two"), ("2.cls", b"Cow\n"),
+        ("3.jpg", b"three"), ("3.json", b'{"labels": []}'), ("4.jpg", b"four"),
+    )  # fmt: skip
+    assert shards.open_shards("tar", str(tmp_path / "0.tar")).task == "multi_label"
+    assert labels(tmp_path / "0.tar") == {
+        "0.tar/1.jpg": " cat|7|dog",
+        "0.tar/2.jpg": "Cow",
+        "0.tar/3.jpg": "",
+        "0.tar/4.jpg": None,
+    }
+
+
+@pytest.mark.parametrize("other", [("2.cls", b"a|b"), ("2.json", b'{"label": ["a|b"]}')])
+def test_class_name_that_a_multi_label_set_cannot_keep_is_refused(tmp_path: Path, other: tuple[str, bytes]) -> None:
+    tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.json", b'{"label": ["cat"]}'), ("2.jpg", b"two"), other)
+    with pytest.raises(AssayError, match=r"0\.tar/2\.jpg: class 'a\|b' holds '\|'.*another name"):
+        labels(tmp_path / "0.tar")
+
+
+def test_single_label_may_hold_the_separator(tmp_path: Path) -> None:
+    tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.cls", b"a|b"))
+    assert labels(tmp_path / "0.tar") == {"0.tar/1.jpg": "a|b"}

@@ -135,9 +135,45 @@ def test_columns_of_a_table_are_kept_in_the_snapshot_and_said_in_its_command(tmp
     assert f"run `assay snapshot table:{table} --path file --label 'the class'`" in str(raised.value)
 
 
-def test_columns_are_for_tables_only(tmp_path: Path) -> None:
-    with pytest.raises(AssayError, match=r"--label is for table:PATH"):
-        source.open_source(f"folder:{tmp_path}", {"label": "class"})
+@pytest.mark.parametrize(("option", "said"), [("label", "--label"), ("label_columns", "--label-columns")])
+def test_columns_are_for_tables_only(tmp_path: Path, option: str, said: str) -> None:
+    with pytest.raises(AssayError, match=f"{said} is for table:PATH"):
+        source.open_source(f"folder:{tmp_path}", {option: "class"})
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (
+            "path,tags\na.png,cat; dog\nb.png,\n",
+            {"labels": "tags", "separator": "; "},
+            "--labels tags --separator '; '",
+        ),
+        ("path,cat,dog\na.png,1,1\nb.png,,\n", {"label_columns": "cat,dog"}, "--label-columns cat,dog"),
+    ],
+)
+def test_snapshot_of_a_multi_label_table_is_read_and_said_again_as_it_was(
+    tmp_path: Path, content: str, options: dict[str, str], said: str
+) -> None:
+    table = fill(tmp_path, "a.png", "b.png") / "t.csv"
+    table.write_text(content)
+    files.write_json(tmp_path / "source.json", source.snapshot(source.open_source(f"table:{table}", options)))
+    again = source.read_snapshot(tmp_path / "source.json")
+    assert [entry.label for entry in again.entries] == ["cat|dog", None]
+    assert files.read_json(tmp_path / "source.json")["task"] == "multi_label"
+    table.write_text(content.replace("b.png,\n", "b.png,; \n").replace("b.png,,", "b.png,0,0"))  # now: in no class
+    with pytest.raises(AssayError, match="but other names, sizes or labels") as raised:
+        source.read_snapshot(tmp_path / "source.json")
+    assert f"table:{table} {said}`" in str(raised.value)
+
+
+def test_one_class_is_enough_where_an_image_may_be_in_none(tmp_path: Path) -> None:
+    table = fill(tmp_path, "a.png", "b.png") / "t.csv"
+    table.write_text("path,crack\na.png,1\nb.png,0\n")
+    assert source.class_names(source.open_source(f"table:{table}", {"label_columns": "crack"})) == ("crack",)
+    table.write_text("path,crack\na.png,0\nb.png,0\n")
+    with pytest.raises(AssayError, match="no images with a label"):
+        source.open_source(f"table:{table}", {"label_columns": "crack"})
 
 
 def test_snapshot_command_names_the_table_from_here_and_keeps_its_columns(checkout: Path) -> None:
@@ -146,7 +182,18 @@ def test_snapshot_command_names_the_table_from_here_and_keeps_its_columns(checko
     printed = run(checkout, "assay", "snapshot", f"table:{table}", "--path", "file")
     assert "table:photos/t.csv, 2 images in 2 classes" in printed
     taken = files.read_json(checkout / "data/source.json")
-    assert (taken["source"], taken["columns"]) == ("table:photos/t.csv", {"path": "file"})
+    assert (taken["source"], taken["options"]) == ("table:photos/t.csv", {"path": "file"})
+
+
+def test_snapshot_command_takes_several_labels(checkout: Path) -> None:
+    table = fill(checkout / "photos", "a.png", "b.png") / "t.csv"
+    table.write_text("path,cat,dog\na.png,1,1\nb.png,0,0\n")
+    printed = run(checkout, "assay", "snapshot", f"table:{table}", "--label-columns", "cat,dog")
+    assert "2 images in 2 classes, multi-label\nclasses: cat, dog" in printed
+    assert files.read_json(checkout / "data/source.json")["options"] == {"label_columns": "cat,dog"}
+    printed = run(checkout, "assay", "snapshot", f"table:{table}", "--label-columns", "cat,cow", code=1)
+    assert "no column 'cow'" in printed
+    assert "Traceback" not in printed
 
 
 def test_snapshot_command_writes_the_file_and_says_what_is_next(checkout: Path, images: Path) -> None:

@@ -141,3 +141,111 @@ def test_paths_of_a_table_behind_a_url_are_relative_to_it() -> None:
         ("in/a.png", ""),
     ]
     assert images.read(images.entries[1]) == b"a"
+
+
+# Multi-label
+
+SETS = {"a.png": "cat|dog", "b.png": "dog", "c.png": "", "d.png": None}
+
+
+def found(images: Source) -> dict[str, str | None]:
+    assert images.task == "multi_label"
+    assert [entry.problem for entry in images.entries] == [""] * len(images.entries)
+    return {entry.path: entry.label for entry in images.entries}
+
+
+@pytest.mark.parametrize("save", [as_jsonl, as_parquet])
+def test_labels_may_be_lists(tmp_path: Path, save: Callable[[Rows, Path], Path]) -> None:
+    lists = [["dog", "cat", "dog"], ["dog"], [], None]
+    file = save([{"path": path, "tags": tags} for path, tags in zip(SETS, lists, strict=True)], tmp_path / "t")
+    assert found(open_table(file, labels="tags")) == SETS
+
+
+@pytest.mark.parametrize("save", [as_csv, as_jsonl, as_parquet])
+@pytest.mark.parametrize("separator", [";", ", ", "|", " "])
+def test_labels_may_be_text_with_a_separator(
+    tmp_path: Path, save: Callable[[Rows, Path], Path], separator: str
+) -> None:
+    texts = [f"dog{separator}cat{separator}", "dog", separator, ""]
+    file = save([{"path": path, "tags": tags} for path, tags in zip(SETS, texts, strict=True)], tmp_path / "t")
+    assert found(open_table(file, labels="tags", separator=separator)) == SETS
+
+
+@pytest.mark.parametrize("save", [as_csv, as_jsonl, as_parquet])
+@pytest.mark.parametrize(("no", "yes"), [(0, 1), (False, True), (0.0, 1.0), ("0", " 1"), ("FALSE", "true")])
+def test_labels_may_be_columns_of_0_and_1(
+    tmp_path: Path, save: Callable[[Rows, Path], Path], no: object, yes: object
+) -> None:
+    marks = [(yes, yes), (no, yes), (no, no), (None, None)]
+    rows: Rows = [
+        {"path": path, "cat": cat, "dog": dog, "age": 7} for path, (cat, dog) in zip(SETS, marks, strict=True)
+    ]
+    assert found(open_table(save(rows, tmp_path / "t"), label_columns="cat,dog")) == SETS
+
+
+def test_name_of_a_label_column_may_hold_a_comma(tmp_path: Path) -> None:
+    file = write(tmp_path, 'path,"cat, wild",dog\na.png,1,0\nb.png,0,1\n')
+    images = open_table(file, label_columns='"cat, wild",dog')
+    assert [entry.label for entry in images.entries] == ["cat, wild", "dog"]
+
+
+def test_names_stay_as_they_are(tmp_path: Path) -> None:
+    file = write(tmp_path, "path,tags\na.png,Cat; cat;cat ;;NA\n")
+    assert open_table(file, labels="tags", separator=";").entries[0].label == " cat|Cat|NA|cat "
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"cat": "maybe", "dog": 0}, "cat is 'maybe', not 0 or 1"),
+        ({"cat": 1, "dog": -1}, "dog is '-1', not 0 or 1"),
+        ({"cat": 1, "dog": [0]}, r"dog is '\[0\]', not 0 or 1"),
+        ({"cat": 1, "dog": None}, "dog is empty, not 0 or 1"),
+    ],
+)
+def test_row_with_another_mark_cannot_be_read_and_says_which(tmp_path: Path, row: dict[str, object], said: str) -> None:
+    rows: Rows = [{"path": "a.png", "cat": 1, "dog": 0}, {"path": "b.png", **row}]
+    images = open_table(as_jsonl(rows, tmp_path / "t"), label_columns="cat,dog")
+    assert [entry.label for entry in images.entries] == ["cat", None]
+    with pytest.raises(OSError, match=said):
+        images.read(images.entries[1])
+
+
+@pytest.mark.parametrize("tags", [["cat", None], [["cat"]], [{}], [True], [float("nan")], {"cat": 1}])
+def test_row_whose_labels_are_no_texts_cannot_be_read(tmp_path: Path, tags: object) -> None:
+    rows: Rows = [{"path": "a.png", "tags": ["cat"]}, {"path": "b.png", "tags": tags}]
+    images = open_table(as_jsonl(rows, tmp_path / "t"), labels="tags", separator=";")
+    with pytest.raises(OSError, match=r"not a (text|list)"):
+        images.read(images.entries[1])
+
+
+@pytest.mark.parametrize(
+    ("content", "options", "said"),
+    [
+        (
+            "path,tags\na.png,cat;dog\n",
+            {"labels": "tags"},
+            r"row 1: tags holds 'cat;dog', which is no list; --separator",
+        ),
+        ("path,tags\na.png,cat\n", {"labels": "tag"}, r"no column 'tag'; .* did you mean 'tags'\?.*--label-columns"),
+        ("path,cat\na.png,1\n", {"label_columns": "cat,dog"}, "no column 'dog'; it has 'path', 'cat'"),
+        ("path,cat\na.png,1\n", {"label_columns": ""}, "no column ''"),
+        ("path,cat,age\na.png,1,31\n", {"label_columns": "cat,age"}, "age holds '31' and must hold 0 or 1"),
+        ("path,cat,dog\na.png,1,\n", {"label_columns": "cat,dog"}, "dog holds 'nothing' and must hold 0 or 1"),
+        ("path,a|b\na.png,1\n", {"label_columns": "a|b"}, r"class 'a\|b' holds '\|'.*give the column another name"),
+        ("path,tags\na.png,a|b;c\n", {"labels": "tags", "separator": ";"}, r"row 1: tags: class 'a\|b' holds"),
+        ("path,tags\na.png,cat\n", {"labels": "tags", "separator": ""}, "--separator is empty"),
+        ("path,tags\na.png,cat\n", {"label": "tags", "separator": ";"}, "--separator is for --labels COLUMN"),
+        ("path,tags\na.png,1\n", {"label": "tags", "label_columns": "tags"}, "--label and --label-columns exclude"),
+    ],
+)
+def test_options_that_do_not_fit_the_table_are_refused(
+    tmp_path: Path, content: str, options: dict[str, str], said: str
+) -> None:
+    with pytest.raises(AssayError, match=said):
+        open_table(write(tmp_path, content), **options)
+
+
+def test_list_in_a_single_label_table_says_how_to_read_it(tmp_path: Path) -> None:
+    with pytest.raises(AssayError, match=r"label holds .* must hold one value; --labels label reads several"):
+        open_table(as_jsonl([{"path": "a.png", "label": ["cat", "dog"]}], tmp_path / "t"))
