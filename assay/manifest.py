@@ -5,6 +5,7 @@ A row that could not be decoded is there too, with its `reason` and without a sp
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -42,11 +43,23 @@ SCHEMA = pa.schema(
         ("white_share", pa.float64()),  # of grey above 247, [0, 1]
         ("sharpness", pa.float64()),  # standard deviation of grey's Laplacian
         ("saturation", pa.float64()),  # mean of HSV's S, [0, 1]
+        *((f"p{percent}", pa.int64()) for percent in (1, 5, 50, 95, 99)),  # percentiles of grey
+        ("minimum", pa.int64()),  # of all channels of all pixels, [0, 255]
+        ("maximum", pa.int64()),
+        *((channel, pa.float64()) for channel in ("red", "green", "blue")),  # means, [0, 255]
+        ("noise", pa.float64()),  # standard deviation of what is no structure, in grey levels
+        ("blockiness", pa.float64()),  # steps on the grid of JPEG over those off it; null: not to be seen
+        ("flat_share", pa.float64()),  # of rows, or of columns, that are all one level, neither black nor white
+        ("jpeg_quality", pa.int64()),  # of the file, [1, 100]; null: no JPEG
+        ("camera", pa.string()),  # EXIF make and model; null: it does not say
+        ("border", pa.binary(60)),  # the outermost grey pixels of a small copy, see assay/statistics.py
+        ("centre", pa.binary(60)),  # and as many in its middle
         ("batch", pa.string()),  # the tar that holds the bytes
         ("offset", pa.int64()),  # of the bytes in the tar
     ]
 )
 
+PIXELS = ("border", "centre")  # much for a frame, and wanted by one
 PAIRS = pa.schema([("path", pa.string()), ("partner", pa.string()), ("distance", pa.float64())])
 
 
@@ -73,5 +86,16 @@ def _write(file: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
 
 
 def read(file: Path) -> pd.DataFrame:
-    """Return the rows; columns as in `SCHEMA`, numbers that may be missing as Int64."""
-    return pq.read_table(file).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    """Return the rows; columns as in `SCHEMA` but `PIXELS`, numbers that may be missing as Int64."""
+    columns = [name for name in SCHEMA.names if name not in PIXELS]
+    return pq.read_table(file, columns=columns).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+
+
+def read_pixels(file: Path) -> np.ndarray:
+    """Return `border` and `centre` of each row, uint8 [N, 2, 60]; 0 where the image did not decode."""
+    table = pq.read_table(file, columns=list(PIXELS))
+    columns = [column.combine_chunks().fill_null(bytes(60)) for column in table.columns]
+    levels = [np.frombuffer(column.buffers()[1] or b"", np.uint8).reshape(-1, 60) for column in columns]
+    return np.stack(
+        [each[column.offset :][: len(column)] for each, column in zip(levels, columns, strict=True)], axis=1
+    )

@@ -6,7 +6,6 @@ rounded to four digits, for the last bits differ between processors.
 """
 
 import hashlib
-import math
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
@@ -14,10 +13,11 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageFile
 
-from assay import image
+from assay import image, statistics
 
 SIDE_PX = 96
-END_LEVELS = 8  # how many of the 256 count as black, and as many as white: JPEG blurs the last few
+WINDOW_PX = 256  # side of the middle whose single pixels are looked at
+CAMERA_LETTERS = 64
 HASH_PX = 32  # side of the copy whose 8x8 lowest frequencies make the perceptual hash
 MODE_BITS = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16L": 16, "I;16B": 16}
 TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
@@ -48,6 +48,23 @@ class Measurements:
     white_share: float | None = None
     sharpness: float | None = None
     saturation: float | None = None
+    p1: int | None = None
+    p5: int | None = None
+    p50: int | None = None
+    p95: int | None = None
+    p99: int | None = None
+    minimum: int | None = None
+    maximum: int | None = None
+    red: float | None = None
+    green: float | None = None
+    blue: float | None = None
+    noise: float | None = None
+    blockiness: float | None = None  # None too where the decode was a reduced one, or shows no two blocks of 8 px
+    flat_share: float | None = None
+    jpeg_quality: int | None = None  # None too for what is no JPEG
+    camera: str | None = None  # None too where the file does not say
+    border: bytes | None = None
+    centre: bytes | None = None
 
 
 def measure(content: bytes, name: str = "") -> Measurements:
@@ -64,6 +81,7 @@ def measure(content: bytes, name: str = "") -> Measurements:
             header = _header(source, content)
             size = source.size
             reduced = source.draft(None, (SIDE_PX, SIDE_PX)) is not None
+            is_whole = source.size == size
             shown = image.load(source)
             rgb = image.to_rgb(shown)
     except image.Undecodable as error:
@@ -76,7 +94,7 @@ def measure(content: bytes, name: str = "") -> Measurements:
     digest = hashlib.sha256("{}x{}".format(*size).encode())
     digest.update(pixels.data)
     facts = header | {"named_format": named, "width_px": size[0], "height_px": size[1], "pixels": digest.hexdigest()}
-    return Measurements(decodable=True, **facts, **_statistics(rgb, pixels))
+    return Measurements(decodable=True, **facts, **_statistics(rgb, pixels, is_whole))
 
 
 def named_format(name: str) -> str | None:
@@ -91,7 +109,9 @@ def _as_jpeg(kind: str | None) -> str | None:
 
 
 def _header(source: ImageFile.ImageFile, content: bytes) -> dict[str, Any]:
-    orientation = source.getexif().get(ExifTags.Base.Orientation)
+    exif = source.getexif()
+    orientation = exif.get(ExifTags.Base.Orientation)
+    tables = getattr(source, "quantization", None)
     return {
         "format": _as_jpeg(source.format),
         "mode": source.mode,
@@ -99,7 +119,17 @@ def _header(source: ImageFile.ImageFile, content: bytes) -> dict[str, Any]:
         "bit_depth": _bit_depth(source, content),
         "orientation": orientation if orientation in range(1, 9) else 1,
         "n_frames": getattr(source, "n_frames", 1),
+        "jpeg_quality": statistics.jpeg_quality(list(tables[0])) if tables and 0 in tables else None,
+        "camera": camera(exif.get(ExifTags.Base.Make), exif.get(ExifTags.Base.Model)),
     }
+
+
+def camera(make: object, model: object) -> str | None:
+    """Return what EXIF says of the camera, `Canon EOS 80D`, in printable letters; None: nothing."""
+    names = [" ".join("".join(filter(str.isprintable, str(name or ""))).split()) for name in (make, model)]
+    if names[1].lower().startswith(names[0].lower()):
+        names = names[1:]
+    return " ".join(filter(None, names))[:CAMERA_LETTERS] or None
 
 
 def _bit_depth(source: ImageFile.ImageFile, content: bytes) -> int:
@@ -111,52 +141,36 @@ def _bit_depth(source: ImageFile.ImageFile, content: bytes) -> int:
     return MODE_BITS.get(source.mode, 8)
 
 
-def _statistics(rgb: Image.Image, pixels: np.ndarray) -> dict[str, Any]:
+def _statistics(rgb: Image.Image, pixels: np.ndarray, is_whole: bool) -> dict[str, Any]:
     size = min(rgb.width, SIDE_PX), min(rgb.height, SIDE_PX)
     grey = rgb.convert("L").resize(size, Image.Resampling.BOX)
     every = pixels[:: -(-rgb.height // SIDE_PX), :: -(-rgb.width // SIDE_PX)]
-    values = _of_levels(np.asarray(grey.histogram()))
-    values |= {"sharpness": sharpness(np.asarray(grey)), "saturation": saturation(every)}
-    return {name: round(value, 4) for name, value in values.items()} | {
+    levels, window = np.asarray(grey), np.asarray(_window(rgb).convert("L"))
+    values = statistics.of_levels(np.asarray(grey.histogram())) | statistics.of_colours(every)
+    values |= {
+        "sharpness": statistics.sharpness(levels),
+        "flat_share": statistics.flat_share(levels),
+        "noise": statistics.noise(window),
+    }
+    known = {name: round(value, 4) for name, value in values.items()}
+    block = statistics.blockiness(window) if is_whole else None
+    small = thumbnail(grey)
+    border, centre = statistics.border_and_centre(small)
+    return known | {
+        "minimum": int(pixels.min()),
+        "maximum": int(pixels.max()),
+        "blockiness": None if block is None else round(block, 4),
         "phash": phash(grey),
-        "thumbnail": thumbnail(grey).tobytes(),
+        "thumbnail": small.tobytes(),
+        "border": border.tobytes(),
+        "centre": centre.tobytes(),
     }
 
 
-def _of_levels(counts: np.ndarray) -> dict[str, float]:
-    """Return the statistics of a histogram [256]: mean and standard deviation in [0, 255], entropy in bits, shares."""
-    n, levels = int(counts.sum()), np.arange(256)
-    total, squares = int(counts @ levels), int(counts @ levels**2)
-    share = counts[counts > 0] / n
-    return {
-        "brightness": total / n,
-        "contrast": math.sqrt(n * squares - total**2) / n,
-        "entropy": float(np.log2(share) @ -share),
-        "black_share": int(counts[:END_LEVELS].sum()) / n,
-        "white_share": int(counts[-END_LEVELS:].sum()) / n,
-    }
-
-
-def sharpness(grey: np.ndarray) -> float:
-    """Return the standard deviation, [0, 1020], of the Laplacian of four neighbours inside a grey uint8 [H, W].
-
-    Blur lowers it, noise raises it. 0 where no pixel has four neighbours. Pech-Pacheco et al., "Diatom autofocusing in
-    brightfield microscopy" (2000).
-    """
-    wide = grey.astype(np.int64)
-    laplacian = (4 * wide[1:-1, 1:-1] - wide[:-2, 1:-1] - wide[2:, 1:-1] - wide[1:-1, :-2] - wide[1:-1, 2:]).ravel()
-    if not laplacian.size:
-        return 0.0
-    n, total, squares = laplacian.size, int(laplacian.sum()), int(laplacian @ laplacian)
-    return math.sqrt(n * squares - total**2) / n
-
-
-def saturation(rgb: np.ndarray) -> float:
-    """Return the mean S of HSV, [0, 1], of uint8 [H, W, 3]; black has none."""
-    red, green, blue = np.moveaxis(rgb, -1, 0)
-    high = np.maximum(np.maximum(red, green), blue)
-    low = np.minimum(np.minimum(red, green), blue)
-    return float(((high - low) / np.maximum(high, 1)).mean())
+def _window(rgb: Image.Image) -> Image.Image:
+    """Return the middle of the pixels as they were decoded, from a corner of the 8 px grid of JPEG."""
+    left, top = (max(0, side - WINDOW_PX) // 16 * 8 for side in rgb.size)
+    return rgb.crop((left, top, min(rgb.width, left + WINDOW_PX), min(rgb.height, top + WINDOW_PX)))
 
 
 def thumbnail(grey: Image.Image) -> np.ndarray:

@@ -24,9 +24,19 @@ def test_rows_come_back_sorted_by_path_and_whole(tmp_path: Path) -> None:
     found = manifest.read(tmp_path / "manifest.parquet").set_index("path")
     assert found.index.tolist() == ["a.png", "b.png"]
     for name, value in vars(measure(png(1), "b.png")).items():
-        assert name == "thumbnail" or found.loc["b.png", name] == value
+        kept = name not in ("thumbnail", *manifest.PIXELS)
+        assert not kept or (pd.isna(found.loc["b.png", name]) if value is None else found.loc["b.png", name] == value)
     unknown = found.loc["a.png"].drop(["label", "bytes", "decodable", "reason", "named_format"])
     assert unknown.isna().all()
+
+
+def test_border_and_centre_are_read_apart_and_are_nothing_where_there_is_no_picture(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "manifest.parquet", table())
+    assert set(manifest.PIXELS) & set(manifest.read(tmp_path / "manifest.parquet")) == set()
+    found, measured = manifest.read_pixels(tmp_path / "manifest.parquet"), measure(png(1), "b.png")
+    assert found.shape == (2, 2, 60)
+    assert not found[0].any()
+    assert [found[1, 0].tobytes(), found[1, 1].tobytes()] == [measured.border, measured.centre]
 
 
 def test_task_is_kept_beside_the_rows(tmp_path: Path) -> None:

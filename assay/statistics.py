@@ -1,0 +1,143 @@
+"""Statistics of one image: uint8 arrays in, numbers out. `grey` is [H, W], `rgb` [H, W, 3], both in [0, 255].
+
+Sums are those of whole numbers, so that every processor finds the same.
+"""
+
+import math
+
+import numpy as np
+
+END_LEVELS = 8  # how many of the 256 count as black, and as many as white: JPEG blurs the last few
+FLAT_LEVELS = 2  # by which the pixels of a row may differ that is all one level
+PERCENTILES = (1, 5, 50, 95, 99)
+BLOCK_PX = 8  # of JPEG
+# The luminance table of JPEG at quality 50: ITU T.81, Annex K.1.
+LUMINANCE = (
+    16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
+    14, 13, 16, 24, 40, 57, 69, 56, 14, 17, 22, 29, 51, 87, 80, 62,
+    18, 22, 37, 56, 68, 109, 103, 77, 24, 35, 55, 64, 81, 104, 113, 92,
+    49, 64, 78, 87, 103, 121, 120, 101, 72, 92, 95, 98, 112, 100, 103, 99,
+)  # fmt: skip
+
+
+def _table_sums() -> np.ndarray:
+    """Return the sum of libjpeg's luminance table at each quality from 1 to 100: int [100]."""
+    quality = np.arange(1, 101)
+    scale = np.where(quality < 50, 5000 // quality, 200 - 2 * quality)
+    sums: np.ndarray = np.clip((np.outer(scale, LUMINANCE) + 50) // 100, 1, 255).sum(axis=1)
+    return sums
+
+
+TABLE_SUMS = _table_sums()
+# Places in the copy of 16 x 16 pixels that border and centre are taken from.
+_AT = np.arange(256).reshape(16, 16)
+BORDER = np.concatenate([_AT[0, :-1], _AT[:-1, -1], _AT[-1, :0:-1], _AT[:0:-1, 0]])
+CENTRE = np.delete(_AT[4:12, 4:12].ravel(), [0, 7, 56, 63])
+
+
+def of_levels(counts: np.ndarray) -> dict[str, float]:
+    """Return the statistics of a histogram [256]: mean and standard deviation in [0, 255], entropy in bits, shares.
+
+    A percentile is the lowest level that so many of a hundred pixels do not exceed.
+    """
+    n, levels = int(counts.sum()), np.arange(256)
+    total, squares = int(counts @ levels), int(counts @ levels**2)
+    share = counts[counts > 0] / n
+    reached = np.searchsorted(np.cumsum(counts) * 100, np.array(PERCENTILES) * n)
+    return {
+        "brightness": total / n,
+        "contrast": math.sqrt(n * squares - total**2) / n,
+        "entropy": float(np.log2(share) @ -share),
+        "black_share": int(counts[:END_LEVELS].sum()) / n,
+        "white_share": int(counts[-END_LEVELS:].sum()) / n,
+    } | {f"p{percent}": int(level) for percent, level in zip(PERCENTILES, reached, strict=True)}
+
+
+def sharpness(grey: np.ndarray) -> float:
+    """Return the standard deviation, [0, 1020], of the Laplacian of four neighbours inside a grey uint8 [H, W].
+
+    Blur lowers it, noise raises it. 0 where no pixel has four neighbours. Pech-Pacheco et al., "Diatom autofocusing in
+    brightfield microscopy" (2000).
+    """
+    wide = grey.astype(np.int16)
+    laplacian = (4 * wide[1:-1, 1:-1] - wide[:-2, 1:-1] - wide[2:, 1:-1] - wide[1:-1, :-2] - wide[1:-1, 2:]).ravel()
+    if not laplacian.size:
+        return 0.0
+    exact = laplacian.astype(np.float64)
+    n, total, squares = laplacian.size, int(exact.sum()), int(exact @ exact)
+    return math.sqrt(n * squares - total**2) / n
+
+
+def noise(grey: np.ndarray) -> float:
+    """Return the standard deviation of the noise, in grey levels; 0 where no pixel has eight neighbours.
+
+    The mean absolute answer to a mask that is blind to planes: J. Immerkær, "Fast noise variance estimation" (1996).
+    """
+    if min(grey.shape) < 3:
+        return 0.0
+    answer = np.diff(np.diff(grey.astype(np.int16), 2, axis=0), 2, axis=1)
+    return math.sqrt(math.pi / 2) * int(np.abs(answer).sum(dtype=np.int64)) / (6 * answer.size)
+
+
+def blockiness(grey: np.ndarray) -> float | None:
+    """Return how many times larger the steps on the 8 px grid are than those within its blocks, or None below 16 px.
+
+    The grid begins at the first pixel. One level is added to both, so that it is 1 where there are no steps. Wang,
+    Bovik and Evans, "Blind measurement of blocking artifacts in images" (2000), without their frequencies.
+    """
+    if min(grey.shape) < 2 * BLOCK_PX:
+        return None
+    wide = grey.astype(np.int16)
+    steps = [np.abs(np.diff(wide, axis=1)), np.abs(np.diff(wide, axis=0)).T]
+    edges = [each[:, BLOCK_PX - 1 :: BLOCK_PX] for each in steps]
+    total, n = sum(int(each.sum(dtype=np.int64)) for each in steps), sum(each.size for each in steps)
+    on_grid, n_on_grid = sum(int(each.sum(dtype=np.int64)) for each in edges), sum(each.size for each in edges)
+    return (1 + on_grid / n_on_grid) / (1 + (total - on_grid) / (n - n_on_grid))
+
+
+def flat_share(grey: np.ndarray) -> float:
+    """Return the share of rows, or of columns if it is more, that are all one level and neither black nor white.
+
+    Where a decoder stopped, the rest of a picture is such; black bars and white margins are not.
+    """
+    shares = []
+    for axis in (0, 1):
+        low, high = grey.min(axis=axis), grey.max(axis=axis)
+        is_flat = (high - low <= FLAT_LEVELS) & (low >= END_LEVELS) & (high < 256 - END_LEVELS)
+        shares.append(float(is_flat.mean()))
+    return max(shares)
+
+
+def of_colours(rgb: np.ndarray) -> dict[str, float]:
+    """Return the mean of each channel, [0, 255], and the saturation."""
+    rows = rgb.reshape(len(rgb), -1).sum(axis=0, dtype=np.int64)  # in this order it is ten times as quick
+    totals = rows.reshape(-1, 3).sum(axis=0).tolist()
+    means = {name: total / (rgb.size / 3) for name, total in zip(("red", "green", "blue"), totals, strict=True)}
+    return means | {"saturation": saturation(rgb)}
+
+
+def saturation(rgb: np.ndarray) -> float:
+    """Return the mean S of HSV, [0, 1], of uint8 [H, W, 3]; black has none."""
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    high = np.maximum(np.maximum(red, green), blue)
+    low = np.minimum(np.minimum(red, green), blue)
+    return float(((high - low) / np.maximum(high, 1)).mean())
+
+
+def border_and_centre(thumbnail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the outermost pixels of a thumbnail [32, 32] at half its size, and as many in its middle: uint8 [60] each.
+
+    The border clockwise from the left upper corner; the middle is 8 x 8 without its corners, row by row.
+    """
+    wide = thumbnail.astype(np.uint16)
+    half = (wide[::2, ::2] + wide[1::2, ::2] + wide[::2, 1::2] + wide[1::2, 1::2] + 2) // 4
+    small = half.astype(np.uint8).ravel()
+    return small[BORDER], small[CENTRE]
+
+
+def jpeg_quality(table: list[int]) -> int:
+    """Return the quality, [1, 100], at which libjpeg writes the luminance table [64] whose sum is nearest.
+
+    Other writers have other tables and scales; the number then orders theirs.
+    """
+    return int(np.abs(TABLE_SUMS - sum(table)).argmin()) + 1
