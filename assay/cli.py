@@ -75,6 +75,24 @@ def forget(name: tuple[str, ...]) -> None:
 
 
 @cli.command()
+@click.argument("old")
+@click.argument("new", default="workspace")
+def compare(old: str, new: str) -> None:
+    """Print as Markdown what changed between the commits OLD and NEW, by default the files as they are.
+
+    Exit code 4: the accuracy drops by more than params.yaml's register.max_accuracy_drop.
+    """
+    from assay import compare as comparing
+    from assay.errors import WorseModel
+
+    try:
+        click.echo(comparing.compare(old, new, params.load()))
+    except WorseModel as worse:
+        click.echo(worse.page)
+        raise
+
+
+@cli.command()
 def release() -> None:
     """Commit what the last run made and tag it as a version of the classifier."""
     from assay import release as releases

@@ -13,6 +13,16 @@ class InputsChanged(AssayError):
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: nothing is wrong, run it again
 
 
+class WorseModel(AssayError):
+    """The model of one commit is worse than that of another; `page` is the whole comparison."""
+
+    exit_code = 4
+
+    def __init__(self, message: str, page: str) -> None:
+        super().__init__(message)
+        self.page = page
+
+
 class GateClosed(AssayError):
     """The data failed a critical expectation: a result, not a crash."""
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
+import dvc.api
 from dvc.exceptions import DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
@@ -23,3 +25,12 @@ def opened(command: str, *, locked: bool = False) -> Iterator[Repo]:
         raise AssayError(f"{command}: another DVC command works in this checkout; wait for its end") from None
     except DvcException as error:
         raise AssayError(f"{command}: {error}") from None
+
+
+def read(file: Path, rev: str) -> str | None:
+    """Return the text of a file at a commit, from git or from DVC's cache or remote; None where it is not to be had."""
+    try:
+        found: str = dvc.api.read(file.as_posix(), rev=rev)
+    except (DvcException, OSError):
+        return None
+    return found
