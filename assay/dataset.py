@@ -1,6 +1,7 @@
 """Batches of images for Keras, read from the shards that `preprocess` wrote.
 
-Images are uint8 [N, H, W, C] in [0, 255], labels int64 [N]. The last batch of an epoch is smaller if it must be.
+Images are uint8 [N, H, W, C] in [0, 255], labels int64: the class [N], or of a multi-label set 0 or 1 for each class
+[N, K]. The last batch of an epoch is smaller if it must be.
 """
 
 import math
@@ -14,11 +15,6 @@ from assay.records import Index
 from assay.tensors import tf
 
 SHUFFLED_BYTES = 2**28  # of pixels that wait in memory; a split that fits is shuffled as a whole
-FEATURES = {
-    "image": tf.io.FixedLenFeature([], tf.string),
-    "label": tf.io.FixedLenFeature([], tf.int64),
-    "sha256": tf.io.FixedLenFeature([], tf.string),
-}
 
 
 def ordered(folder: Path, index: Index, split: str, *, batch_images: int) -> tf.data.Dataset:
@@ -71,8 +67,14 @@ def _shards(folder: Path, index: Index, split: str) -> list[str]:
 def _batches(serialized: tf.data.Dataset, index: Index, split: str, batch_images: int) -> tf.data.Dataset:
     """Return batches of (images, labels, sha256); parsing a whole batch costs a quarter of parsing each record."""
 
+    features = {
+        "image": tf.io.FixedLenFeature([], tf.string),
+        "label": tf.io.FixedLenFeature([len(index.classes)] if index.task == "multi_label" else [], tf.int64),
+        "sha256": tf.io.FixedLenFeature([], tf.string),
+    }
+
     def parse(batch: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        found = tf.io.parse_example(batch, FEATURES)
+        found = tf.io.parse_example(batch, features)
         pixels = tf.io.decode_raw(found["image"], tf.uint8)
         images = tf.reshape(pixels, (-1, index.height_px, index.width_px, index.channels))
         return images, found["label"], found["sha256"]

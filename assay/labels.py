@@ -5,7 +5,7 @@ of the image's classes, sorted, with `SEPARATOR` between them; the empty text sa
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from assay.errors import AssayError
@@ -43,6 +43,12 @@ def is_name(value: Any) -> bool:
 def classes(labels: Iterable[str], task: Task) -> tuple[str, ...]:
     """Return the names of all classes that the labels stand for, sorted."""
     return tuple(sorted({name for label in set(labels) for name in names(label, task)}))
+
+
+def encode(label: str, classes: Sequence[str], task: Task) -> int | tuple[int, ...]:
+    """Return the index of the class, or of a multi-label set 1 for each class that the image is in and 0 else [K]."""
+    held = names(label, task)
+    return classes.index(held[0]) if task == "single_label" else tuple(int(name in held) for name in classes)
 
 
 def slugs(classes: Iterable[str]) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """The classifier: a small convolutional network in Keras, and its file.
 
-It takes uint8 images [N, H, W, C] in [0, 255], scales them itself, and returns float32 probabilities [N, K]
-that sum to 1; the order of the classes is that of records.json.
+It takes uint8 images [N, H, W, C] in [0, 255], scales them itself, and returns float32 probabilities [N, K]; the order
+of the classes is that of records.json. Of a single-label set they sum to 1 (softmax); of a multi-label set each class
+has its own (sigmoid). `accuracy` is the share of images that are right: of a multi-label set in every class.
 """
 
 import io
@@ -14,8 +15,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from assay import files, params
 from assay.errors import AssayError
+from assay.labels import ACCURACY, THRESHOLD, Task
 from assay.records import Index
 from assay.tensors import keras, quiet, tf
 
@@ -55,8 +59,8 @@ def set_up(*, threads: int, seed: int = 0) -> str:
 def build(index: Index, p: params.Train, statistics: Statistics | None = None) -> keras.Model:
     """Return the compiled model for the images of `index`; `statistics` are wanted for `p.scale` "standard" only.
 
-    Raises `AssayError` for fewer than two classes, and for pictures that `p.filters` would halve to nothing. AdamW:
-    https://arxiv.org/abs/1711.05101; the cosine: https://arxiv.org/abs/1608.03983
+    Raises `AssayError` for fewer than two classes (one, if multi-label), and for pictures that `p.filters` would halve
+    to nothing. AdamW: https://arxiv.org/abs/1711.05101; the cosine: https://arxiv.org/abs/1608.03983
     """
     _check(index, p)
     image = keras.Input((index.height_px, index.width_px, index.channels), dtype="uint8", name="image")
@@ -67,20 +71,34 @@ def build(index: Index, p: params.Train, statistics: Statistics | None = None) -
         x = _convolve(_convolve(x, filters, f"{number}a"), filters, f"{number}b")
     x = keras.layers.GlobalAveragePooling2D(name="pool")(x)
     x = keras.layers.Dropout(p.dropout, name="dropout")(x)
-    probabilities = keras.layers.Dense(len(index.classes), activation="softmax", name="probabilities")(x)
+    activation = "sigmoid" if index.task == "multi_label" else "softmax"
+    probabilities = keras.layers.Dense(len(index.classes), activation=activation, name="probabilities")(x)
     model = keras.Model(image, probabilities, name="classifier")
     steps = p.epochs * math.ceil(index.splits["train"].n_images / p.batch_images)
     rate = keras.optimizers.schedules.CosineDecay(p.learning_rate, decay_steps=steps)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=p.weight_decay)
-    model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    if index.task == "multi_label":
+        model.compile(optimizer, loss=_cross_entropies, metrics=[keras.metrics.MeanMetricWrapper(_exact, "accuracy")])
+    else:
+        model.compile(optimizer, loss="sparse_categorical_crossentropy", metrics=["accuracy"])
     return model
 
 
+def _cross_entropies(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """Return the binary cross-entropy of each decision [N, K], so that each can have its own weight."""
+    return keras.ops.binary_crossentropy(labels, probabilities)
+
+
+def _exact(labels: tf.Tensor, probabilities: tf.Tensor) -> tf.Tensor:
+    """Return 1 for each image whose every class is right, else 0 [N]."""
+    return tf.reduce_all((labels > 0) == (probabilities >= THRESHOLD), axis=-1)
+
+
 def _check(index: Index, p: params.Train) -> None:
-    if len(index.classes) < 2:
-        raise AssayError(
-            f"classes: {', '.join(index.classes) or 'none'}; a classifier needs at least 2 (data/records.json)"
-        )
+    least = 1 if index.task == "multi_label" else 2
+    if len(index.classes) < least:
+        seen = ", ".join(index.classes) or "none"
+        raise AssayError(f"classes: {seen}; a classifier needs at least {least} (data/records.json)")
     halvings, side = len(p.filters) - 1, min(index.height_px, index.width_px)
     if side >> halvings == 0:
         raise AssayError(
@@ -114,21 +132,25 @@ def fit(
     val: tf.data.Dataset,
     *,
     epochs: int,
-    class_weights: Mapping[int, float] | None,
+    task: Task = "single_label",
+    class_weights: Mapping[int, float] | np.ndarray | None,
 ) -> Fit:
     """Return what every epoch measured; the model keeps the weights of the epoch with the lowest val loss.
 
-    `train` holds the batches of all epochs, `val` those of one. The loss and accuracy of train are measured on the way:
+    `train` holds the batches of all epochs, `val` those of one. `class_weights`: of each class, or of a multi-label set
+    [2, K]: what a decision against and for each class weighs. The loss and accuracy of train are measured on the way:
     augmented, with dropout, weighted. Raises `AssayError` when the loss is no number.
     """
     best = keras.callbacks.EarlyStopping(monitor="val_loss", patience=epochs, restore_best_weights=True)
-    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _tell(epoch + 1, epochs, logs))
+    word = ACCURACY[task]
+    told = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: _tell(epoch + 1, epochs, word, logs))
+    weighted = _weighted(train, class_weights) if isinstance(class_weights, np.ndarray) else train
     history = model.fit(
-        train,
+        weighted,
         epochs=epochs,
         steps_per_epoch=int(train.cardinality()) // epochs,
         validation_data=val,
-        class_weight=class_weights,
+        class_weight=None if isinstance(class_weights, np.ndarray) else class_weights,
         shuffle=False,
         callbacks=[told, best],
         verbose=0,
@@ -137,27 +159,33 @@ def fit(
     return Fit(best_epoch=best.best_epoch + 1, epochs=rows)
 
 
-def _tell(epoch: int, epochs: int, logs: Mapping[str, float]) -> None:
+def _weighted(batches: tf.data.Dataset, class_weights: np.ndarray) -> tf.data.Dataset:
+    """Return the batches with the weight of each decision [N, K]."""
+    against, for_it = tf.constant(class_weights, tf.float32)
+    return batches.map(lambda images, labels: (images, labels, tf.where(labels > 0, for_it, against)))
+
+
+def _tell(epoch: int, epochs: int, word: str, logs: Mapping[str, float]) -> None:
     if not all(math.isfinite(value) for value in logs.values()):
         raise AssayError(
             f"loss: {logs['loss']} on train and {logs['val_loss']} on val in epoch {epoch}; "
             "a lower learning rate may help (params.yaml: train.learning_rate)"
         )
     print(
-        f"epoch {epoch:>{len(str(epochs))}}/{epochs}  train: loss {logs['loss']:.4f}, accuracy {logs['accuracy']:.4f}"
-        f"  val: loss {logs['val_loss']:.4f}, accuracy {logs['val_accuracy']:.4f}",
+        f"epoch {epoch:>{len(str(epochs))}}/{epochs}  train: loss {logs['loss']:.4f}, {word} {logs['accuracy']:.4f}"
+        f"  val: loss {logs['val_loss']:.4f}, {word} {logs['val_accuracy']:.4f}",
         flush=True,
     )
 
 
-def write(file: Path, model: keras.Model, classes: Sequence[str]) -> None:
+def write(file: Path, model: keras.Model, classes: Sequence[str], task: Task = "single_label") -> None:
     """Write the model without its optimizer, as a .keras file whose bytes only its weights and classes decide.
 
-    Keras itself writes dates and memory addresses (`shared_object_id`) into it. The classes stand in metadata.json.
+    Keras itself writes dates and memory addresses (`shared_object_id`) into it. metadata.json has classes and task.
     """
     members = _members(keras.Model(model.input, model.output, name=model.name))
     metadata = json.loads(members["metadata.json"])
-    metadata |= {"date_saved": "1980-01-01@00:00:00", "classes": list(classes)}
+    metadata |= {"date_saved": "1980-01-01@00:00:00", "task": task, "classes": list(classes)}
     members["metadata.json"] = json.dumps(metadata).encode()
     members["config.json"] = json.dumps(_renumbered(json.loads(members["config.json"]), {})).encode()
     with files.replacing(file) as out, zipfile.ZipFile(out, "w") as archive:

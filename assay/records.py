@@ -1,8 +1,8 @@
 """TFRecord shards, written without TensorFlow, byte for byte what its own writer makes.
 
-A record is a `tf.train.Example` with `image` (uint8 pixels [H, W, C], raw), `label` (index into the classes) and
-`sha256` (of the original file, 64 hex digits). Formats: https://www.tensorflow.org/tutorials/load_data/tfrecord and
-https://protobuf.dev/programming-guides/encoding/
+A record is a `tf.train.Example` with `image` (uint8 pixels [H, W, C], raw), `label` (index into the classes; of a
+multi-label set 0 or 1 for each class [K]) and `sha256` (of the original file, 64 hex digits). Formats:
+https://www.tensorflow.org/tutorials/load_data/tfrecord and https://protobuf.dev/programming-guides/encoding/
 """
 
 import struct
@@ -15,6 +15,7 @@ import google_crc32c
 import numpy as np
 
 from assay import files
+from assay.labels import Task
 
 SUFFIX = ".tfrecord"
 
@@ -22,14 +23,14 @@ SUFFIX = ".tfrecord"
 @dataclass(frozen=True, kw_only=True)
 class Example:
     image: np.ndarray  # uint8 [H, W, C]
-    label: int
+    label: int | tuple[int, ...]  # see labels.encode
     sha256: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
     n_images: int
-    class_counts: tuple[int, ...]  # by label
+    class_counts: tuple[int, ...]  # images of each class; a multi-label image counts in each of its own
     shards: tuple[str, ...]  # file names
 
 
@@ -40,8 +41,9 @@ class Index:
     height_px: int
     width_px: int
     channels: int
-    classes: tuple[str, ...]  # sorted; a label is an index into them
+    classes: tuple[str, ...]  # sorted
     splits: dict[str, Split]
+    task: Task = "single_label"
 
 
 def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
@@ -72,6 +74,7 @@ def write_index(file: Path, index: Index) -> None:
     files.write_json(
         file,
         {
+            "task": index.task,
             "height_px": index.height_px,
             "width_px": index.width_px,
             "channels": index.channels,
@@ -105,9 +108,10 @@ def _masked_crc(content: bytes) -> bytes:
 
 def _serialize(example: Example) -> bytes:
     """Return the protobuf bytes of the example, its features sorted by name."""
+    numbers = example.label if isinstance(example.label, tuple) else (example.label,)
     features = [
         ("image", _field(1, _field(1, example.image.tobytes()))),
-        ("label", _field(3, _field(1, _varint(example.label)))),
+        ("label", _field(3, _field(1, b"".join(map(_varint, numbers))))),
         ("sha256", _field(1, _field(1, example.sha256.encode()))),
     ]
     entries = b"".join(_field(1, _field(1, name.encode()) + _field(2, value)) for name, value in features)

@@ -17,7 +17,7 @@ import PIL
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from assay import batch, files, gate, image, manifest, params, records, stage
+from assay import batch, files, gate, image, labels, manifest, params, records, stage
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,12 @@ def main(p: params.Params) -> None:
     gate.check_open(p.paths.passed, p.paths.manifest)
     rows = manifest.read(p.paths.manifest)
     rows = rows[rows["split"].notna()].drop_duplicates("sha256").sort_values("sha256")
-    classes = tuple(sorted(rows["label"].unique()))
-    rows["class_index"] = rows["label"].map({name: index for index, name in enumerate(classes)})
+    task = manifest.task(p.paths.manifest)
+    classes = labels.classes(rows["label"], task)
+    rows["encoded"] = rows["label"].map({label: labels.encode(label, classes, task) for label in set(rows["label"])})
     plans = plan(rows, p.preprocess)
     names, n_new = build(plans, p.paths, p.preprocess)
-    records.write_index(p.paths.index, index(plans, names, classes, p.preprocess))
+    records.write_index(p.paths.index, index(plans, names, classes, task, p.preprocess))
     size = f"{p.preprocess.height_px}x{p.preprocess.width_px} {p.preprocess.colour}"
     print(f"{len(rows):,} images as {size} in {len(plans)} shards, {n_new} of them new")
 
@@ -72,7 +73,7 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
 def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
     made_by = [p.height_px, p.width_px, p.colour, PIL.__version__]
     made_by += [files.sha256(Path(str(module.__file__))) for module in (image, records)]
-    content = json.dumps([made_by, members["sha256"].tolist(), members["class_index"].tolist()])
+    content = json.dumps([made_by, members["sha256"].tolist(), members["encoded"].tolist()])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -98,27 +99,30 @@ def _examples(members: pd.DataFrame, raw: Path, p: params.Preprocess) -> Iterato
         )
         # Pillow works outside the interpreter's lock, so threads use all cores.
         yield from Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-            delayed(_example)(content, row.class_index, row.sha256, p) for content, row in contents
+            delayed(_example)(content, row.encoded, row.sha256, p) for content, row in contents
         )
 
 
-def _example(content: bytes, label: int, sha256: str, p: params.Preprocess) -> records.Example:
+def _example(content: bytes, label: int | tuple[int, ...], sha256: str, p: params.Preprocess) -> records.Example:
     pixels = image.prepare(content, height_px=p.height_px, width_px=p.width_px, colour=p.colour)
     return records.Example(image=pixels, label=label, sha256=sha256)
 
 
-def index(plans: list[Plan], names: list[str], classes: tuple[str, ...], p: params.Preprocess) -> records.Index:
+def index(
+    plans: list[Plan], names: list[str], classes: tuple[str, ...], task: labels.Task, p: params.Preprocess
+) -> records.Index:
     splits = {}
     for split in manifest.SPLITS:
         own = [(each.members, name) for each, name in zip(plans, names, strict=True) if each.split == split]
-        labels = Counter(label for members, _ in own for label in members["class_index"])
+        counts = Counter(name for members, _ in own for label in members["label"] for name in labels.names(label, task))
         splits[split] = records.Split(
-            n_images=labels.total(),
-            class_counts=tuple(labels[label] for label in range(len(classes))),
+            n_images=sum(len(members) for members, _ in own),
+            class_counts=tuple(counts[name] for name in classes),
             shards=tuple(name for _, name in own),
         )
     channels = 1 if p.colour == "grey" else 3
-    return records.Index(height_px=p.height_px, width_px=p.width_px, channels=channels, classes=classes, splits=splits)
+    size = {"height_px": p.height_px, "width_px": p.width_px, "channels": channels}
+    return records.Index(task=task, classes=classes, splits=splits, **size)
 
 
 if __name__ == "__main__":

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
-from assay import dataset, files, gate, model, params, records, stage
+from assay import dataset, files, gate, labels, model, params, records, stage
 from assay.errors import AssayError
 
 DECIMALS = 5  # of losses and shares; a GPU's noise is smaller
@@ -13,8 +14,9 @@ DECIMALS = 5  # of losses and shares; a GPU's noise is smaller
 def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> dict[str, float]:
     """Return what metrics/train.json says of the best epoch; the model and its history are written.
 
-    `loss` to `val_accuracy` are measured without augmentation, dropout and class weights. `gap` is accuracy minus
-    val_accuracy: large means overfitting. Raises `AssayError` when a split or a class has nothing to learn from.
+    `loss` to `val_accuracy` are measured without augmentation, dropout and class weights; `accuracy` is the share of
+    images that are right, of a multi-label set in every class. `gap` is accuracy minus val_accuracy: large means
+    overfitting. Raises `AssayError` when a split or a class has nothing to learn from.
     """
     index = records.read_index(paths.index)
     _check(index)
@@ -26,10 +28,11 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
         classifier,
         dataset.shuffled(paths.records, index, "train", seed=seed, p=p),
         val,
+        task=index.task,
         epochs=p.epochs,
-        class_weights=balance(index.splits["train"].class_counts) if p.class_weights == "balanced" else None,
+        class_weights=_weights(index, p),
     )
-    model.write(paths.model, classifier, index.classes)
+    model.write(paths.model, classifier, index.classes, index.task)
     _write_history(paths, fit)
     same_train = dataset.ordered(paths.records, index, "train", batch_images=p.batch_images)
     loss, accuracy = classifier.evaluate(same_train, verbose=0)
@@ -60,10 +63,28 @@ def _check(index: records.Index) -> None:
         )
 
 
+def _weights(index: records.Index, p: params.Train) -> dict[int, float] | np.ndarray | None:
+    found = index.splits["train"]
+    if p.class_weights == "none":
+        return None
+    if index.task == "multi_label":
+        return balance_decisions(found.class_counts, found.n_images)
+    return balance(found.class_counts)
+
+
 def balance(class_counts: Sequence[int]) -> dict[int, float]:
     """Return the weight of each label that makes all classes count the same; the mean over images is 1."""
     total = sum(class_counts) / len(class_counts)
     return {label: total / count for label, count in enumerate(class_counts)}
+
+
+def balance_decisions(class_counts: Sequence[int], n_images: int) -> np.ndarray:
+    """Return what a decision against and for each class weighs [2, K].
+
+    The images with a class then count as much as those without it; the mean over images is 1 in each class.
+    """
+    held = np.array(class_counts)
+    return n_images / 2 / np.maximum([n_images - held, held], 1)
 
 
 def _write_history(paths: params.Paths, fit: model.Fit) -> None:
@@ -77,8 +98,9 @@ def main(p: params.Params) -> None:
     gate.check_passed(p.paths.passed)
     measured = train(p.paths, p.train, seed=p.seed, threads=p.threads)
     files.write_json(p.paths.metrics.train, {"train": measured})
+    word = labels.ACCURACY[records.read_index(p.paths.index).task]
     print(
-        f"best epoch {measured['best_epoch']} of {measured['epochs']}: accuracy {measured['accuracy']:.4f} on train, "
+        f"best epoch {measured['best_epoch']} of {measured['epochs']}: {word} {measured['accuracy']:.4f} on train, "
         f"{measured['val_accuracy']:.4f} on val"
     )
 

@@ -37,6 +37,29 @@ def write_data(folder: Path, *, counts: dict[str, tuple[int, ...]], side_px: int
     return index
 
 
+def write_sets(folder: Path, *, n_images: dict[str, int], side_px: int = 16) -> records.Index:
+    """Write shards of grey images of three classes, bright in the strip of each that they are in: of number n those
+    whose bit is set in n; and records.json; return it."""
+    rng = np.random.default_rng(0)
+    splits = {}
+    for split, n in n_images.items():
+        examples = []
+        for number in range(n):
+            label = tuple(number >> bit & 1 for bit in range(3))
+            image = rng.integers(0, 60, (side_px, side_px, 1), dtype=np.uint8)
+            for strip in np.flatnonzero(label):
+                image[:, strip * side_px // 3 : (strip + 1) * side_px // 3] += 180
+            sha256 = hashlib.sha256(f"{split} {number}".encode()).hexdigest()
+            examples.append(records.Example(image=image, label=label, sha256=sha256))
+        counts = np.array([example.label for example in examples]).reshape(-1, 3).sum(axis=0)
+        shards = (records.write(folder / "data/records", split, examples),) if n else ()
+        splits[split] = records.Split(n_images=n, class_counts=tuple(map(int, counts)), shards=shards)
+    size = {"height_px": side_px, "width_px": side_px, "channels": 1}
+    index = records.Index(classes=("a", "b", "c"), splits=splits, task="multi_label", **size)
+    records.write_index(folder / "data/records.json", index)
+    return index
+
+
 def of_train(**changes: object) -> params.Train:
     return dataclasses.replace(P.train, **{"epochs": 1, "batch_images": 4, "augment": STILL, **changes})
 
@@ -69,6 +92,17 @@ def test_reading_gives_back_what_was_written_in_the_order_of_the_shards(folder: 
     assert first.dtype == np.uint8
     assert first.shape == (4, 16, 16, 1)
     assert first[0].tobytes() in (folder / "data/records" / index.splits["train"].shards[0]).read_bytes()
+
+
+def test_multi_label_images_come_with_a_mark_for_each_class(tmp_path: Path) -> None:
+    index = write_sets(tmp_path, n_images={"train": 7})
+    batches = list(dataset.ordered(tmp_path / "data/records", index, "train", batch_images=4))
+    assert np.concatenate([labels for _, labels in batches]).tolist() == [
+        [0, 0, 0], [1, 0, 0], [0, 1, 0], [1, 1, 0], [0, 0, 1], [1, 0, 1], [0, 1, 1],
+    ]  # fmt: skip
+    for images, labels in batches:
+        is_bright = np.stack([images.numpy()[:, :, strip * 5 + 2].mean(axis=(1, 2)) > 100 for strip in range(3)], 1)
+        assert (is_bright == labels.numpy()).all()
 
 
 def test_an_epoch_holds_every_image_once(folder: Path, index: records.Index) -> None:

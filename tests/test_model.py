@@ -11,6 +11,7 @@ import pytest
 
 from assay import files, model, params, records
 from assay.errors import AssayError
+from assay.labels import Task
 from assay.tensors import keras, tf
 
 model.set_up(threads=2)  # here, because it must come before the first operation of any test
@@ -28,9 +29,12 @@ model.write(Path(sys.argv[1]), model.build(index_of(), P), ("ant", "bee"))
 """
 
 
-def index_of(*, side_px: int = 8, classes: tuple[str, ...] = ("ant", "bee")) -> records.Index:
+def index_of(
+    *, side_px: int = 8, classes: tuple[str, ...] = ("ant", "bee"), task: Task = "single_label"
+) -> records.Index:
     train = records.Split(n_images=8, class_counts=(4, 4), shards=())
-    return records.Index(height_px=side_px, width_px=side_px, channels=1, classes=classes, splits={"train": train})
+    size = {"height_px": side_px, "width_px": side_px, "channels": 1}
+    return records.Index(classes=classes, splits={"train": train}, task=task, **size)
 
 
 def built(seed: int = 3) -> keras.Model:
@@ -90,9 +94,52 @@ def test_too_many_blocks_for_the_picture_names_the_parameters() -> None:
     model.build(index_of(side_px=16), p)
 
 
-def test_one_class_is_too_few() -> None:
+def test_one_class_is_too_few_unless_an_image_may_be_in_none(images: np.ndarray) -> None:
     with pytest.raises(AssayError, match="at least 2"):
         model.build(index_of(classes=("ant",)), P)
+    with pytest.raises(AssayError, match="classes: none; a classifier needs at least 1"):
+        model.build(index_of(classes=(), task="multi_label"), P)
+    assert model.build(index_of(classes=("ant",), task="multi_label"), P).predict(images, verbose=0).shape == (5, 1)
+
+
+MARKS = np.array([[1, 0, 1], [0, 0, 1], [1, 1, 1], [0, 0, 0], [0, 1, 0]])
+
+
+def test_multi_label_probability_of_a_class_does_not_depend_on_the_others(images: np.ndarray) -> None:
+    model.set_up(threads=2, seed=3)
+    whole = model.build(index_of(classes=("ant", "bee", "cow"), task="multi_label"), P)
+    kernel, bias = whole.get_layer("probabilities").get_weights()
+    before = whole.predict(images, verbose=0)
+    whole.get_layer("probabilities").set_weights([kernel, bias + np.array([5, 0, 0])])
+    after = whole.predict(images, verbose=0)
+    assert (after[:, 0] > before[:, 0]).all()
+    np.testing.assert_array_equal(after[:, 1:], before[:, 1:])
+
+
+def test_multi_label_loss_and_accuracy_are_those_by_hand(images: np.ndarray) -> None:
+    model.set_up(threads=2, seed=3)
+    whole = model.build(index_of(classes=("ant", "bee", "cow"), task="multi_label"), P)
+    kernel, bias = whole.get_layer("probabilities").get_weights()
+    whole.get_layer("probabilities").set_weights([20 * kernel, bias + np.array([0.5, -0.5, 0.5])])
+    p = whole.predict(images, verbose=0).astype(np.float64)
+    losses = -np.where(MARKS == 1, np.log(p), np.log(1 - p))
+    data = tf.data.Dataset.from_tensor_slices((images, MARKS)).batch(5)
+    loss, accuracy = whole.evaluate(data, verbose=0)
+    assert loss == pytest.approx(losses.mean(), rel=1e-4)
+    assert accuracy == pytest.approx(((p >= 0.5) == MARKS).all(axis=1).mean())
+    weights = np.array([[0.5, 1, 2], [3, 4, 5]])
+    ((batch, labels, weighing),) = model._weighted(data, weights)
+    np.testing.assert_array_equal(weighing, np.where(MARKS == 1, weights[1], weights[0]))
+    loss, accuracy_again = whole.test_on_batch(batch, labels, sample_weight=weighing)
+    assert loss == pytest.approx((weighing.numpy() * losses).mean(), rel=1e-4)
+    assert accuracy_again == pytest.approx(accuracy)
+
+
+def test_the_file_says_the_task(tmp_path: Path) -> None:
+    index = index_of(task="multi_label")
+    model.write(tmp_path / "m.keras", model.build(index, P), index.classes, index.task)
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        assert json.loads(archive.read("metadata.json"))["task"] == "multi_label"
 
 
 def test_the_file_gives_back_the_predictions_and_holds_the_classes(tmp_path: Path, images: np.ndarray) -> None:

@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 
 from assay import batch, files, image, manifest, params, records
 from assay.errors import AssayError
+from assay.labels import Task
+from assay.tensors import tf
 from tasks import preprocess as task
 
 P = params.Preprocess(height_px=4, width_px=6, colour="rgb", shard_images=3)
@@ -39,8 +41,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Paths:
     return paths
 
 
-def write(paths: params.Paths, rows: pd.DataFrame) -> None:
-    manifest.write(paths.manifest, rows.reindex(columns=manifest.SCHEMA.names))
+def write(paths: params.Paths, rows: pd.DataFrame, task: Task = "single_label") -> None:
+    manifest.write(paths.manifest, rows.reindex(columns=manifest.SCHEMA.names), task)
     files.write_json(paths.passed, {"gate": "open", "manifest": files.sha256(paths.manifest)})
 
 
@@ -55,8 +57,6 @@ def shards(paths: params.Paths) -> dict[str, str]:
 
 def examples(paths: params.Paths, split: str) -> list[tuple[str, int, np.ndarray]]:
     """Return (SHA-256, label, pixels) of every record, as TensorFlow reads them."""
-    import tensorflow as tf
-
     names = records.read_index(paths.index).splits[split].shards
     found = []
     for payload in tf.data.TFRecordDataset([str(paths.records / name) for name in names]).as_numpy_iterator():
@@ -96,7 +96,7 @@ def test_no_shard_is_larger_than_asked_or_spans_two_batches(paths: params.Paths)
 
 
 def planned(paths: params.Paths) -> pd.DataFrame:
-    return manifest.read(paths.manifest).sort_values("sha256").assign(class_index=0)
+    return manifest.read(paths.manifest).sort_values("sha256").assign(encoded=0)
 
 
 @given(st.sets(st.integers(0, 2**256 - 1), min_size=1, max_size=60), st.integers(1, 8), st.data())
@@ -157,6 +157,36 @@ def test_changed_label_changes_only_its_shard_and_equals_a_clean_build(paths: pa
         file.unlink()
     preprocess()
     assert shards(paths) == after
+
+
+def test_multi_label_records_hold_a_mark_for_each_class(paths: params.Paths) -> None:
+    sets = ["", "c", "a|c", "b", "a|b|c"]
+    rows = manifest.read(paths.manifest)
+    rows["label"] = [sets[int(path.removesuffix(".png")) % 5] for path in rows["path"]]
+    write(paths, rows, "multi_label")
+    preprocess()
+    index = records.read_index(paths.index)
+    assert (index.task, index.classes) == ("multi_label", ("a", "b", "c"))
+    assert index.splits["train"].class_counts == (2, 2, 4)  # of images 0 to 6
+    assert index.splits["train"].n_images == 7
+    label_of = rows.set_index("sha256")["label"]
+    marks = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([3], tf.int64)}
+    for name in index.splits["train"].shards:
+        for payload in tf.data.TFRecordDataset(str(paths.records / name)):
+            found = tf.io.parse_single_example(payload, marks | {"sha256": tf.io.FixedLenFeature([], tf.string)})
+            label = label_of[found["sha256"].numpy().decode()]
+            assert found["label"].numpy().tolist() == [int(name in label.split("|")) for name in "abc"]
+
+
+def test_corrected_set_of_labels_changes_only_its_shard(paths: params.Paths) -> None:
+    rows = manifest.read(paths.manifest).assign(label="a|b")
+    write(paths, rows, "multi_label")
+    preprocess()
+    before = shards(paths)
+    rows.loc[rows["path"] == "0.png", "label"] = ""
+    write(paths, rows, "multi_label")
+    preprocess()
+    assert len(set(before) - set(shards(paths))) == len(set(shards(paths)) - set(before)) == 1
 
 
 def test_other_parameters_give_other_shards(paths: params.Paths) -> None:

@@ -9,21 +9,25 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from assay import records
+from assay.labels import Task
 
 
-def example(label: int = 3, image: np.ndarray | None = None) -> records.Example:
+def example(label: int | tuple[int, ...] = 3, image: np.ndarray | None = None) -> records.Example:
     pixels = np.arange(12, dtype=np.uint8).reshape(2, 2, 3) if image is None else image
     return records.Example(image=pixels, label=label, sha256="a1" * 32)
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=50, deadline=None)
-@given(label=st.integers(0, 2**40), image=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=20)))
-def test_bytes_are_those_of_tensorflows_writer(tmp_path: Path, label: int, image: np.ndarray) -> None:
+@given(
+    label=st.integers(0, 2**40) | st.lists(st.integers(0, 1), min_size=1, max_size=200).map(tuple),
+    image=hnp.arrays(np.uint8, hnp.array_shapes(min_dims=3, max_dims=3, max_side=20)),
+)
+def test_bytes_are_those_of_tensorflows_writer(tmp_path: Path, label: int | tuple[int, ...], image: np.ndarray) -> None:
     import tensorflow as tf
 
     features = {
         "image": tf.train.Feature(bytes_list=tf.train.BytesList(value=[image.tobytes()])),
-        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=[label])),
+        "label": tf.train.Feature(int64_list=tf.train.Int64List(value=label if isinstance(label, tuple) else [label])),
         "sha256": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"a1" * 32])),
     }
     theirs = tf.train.Example(features=tf.train.Features(feature=features))
@@ -64,8 +68,9 @@ def test_killed_writer_leaves_no_shard(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_index_comes_back_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("task", ["single_label", "multi_label"])
+def test_index_comes_back_as_it_was(tmp_path: Path, task: Task) -> None:
     split = records.Split(n_images=2, class_counts=(1, 1), shards=("a.tfrecord",))
-    index = records.Index(height_px=2, width_px=3, channels=1, classes=("a", "b"), splits={"train": split})
+    index = records.Index(height_px=2, width_px=3, channels=1, classes=("a", "b"), splits={"train": split}, task=task)
     records.write_index(tmp_path / "index.json", index)
     assert records.read_index(tmp_path / "index.json") == index

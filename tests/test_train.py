@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import sklearn.metrics
 import yaml
-from test_dataset import write_data
+from sklearn.utils.class_weight import compute_class_weight
+from test_dataset import write_data, write_sets
 
 from assay import dataset, files, model, params, records
 from assay.errors import AssayError
@@ -126,6 +128,35 @@ def test_balanced_weights_make_the_classes_count_the_same() -> None:
     counts = np.array([10, 30, 60])
     weights = train.balance(counts.tolist())
     np.testing.assert_allclose([weights[label] * count for label, count in enumerate(counts)], 100 / 3)
+
+
+def test_balanced_decisions_weigh_as_scikit_learn_says() -> None:
+    marks = np.array([[1, 0, 1]] * 3 + [[0, 1, 1]] * 4 + [[0, 0, 1]] * 5)
+    weights = train.balance_decisions(marks.sum(axis=0).tolist(), len(marks))
+    for of_class, found in zip(marks[:, :2].T, weights.T, strict=False):
+        expected = compute_class_weight("balanced", classes=np.array([0, 1]), y=of_class)
+        np.testing.assert_allclose(found, expected)
+    assert np.isfinite(weights).all()
+
+
+def test_multi_label_network_learns_and_its_numbers_are_those_of_the_written_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    index = write_sets(tmp_path, n_images={"train": 96, "val": 24})
+    p = set_small(tmp_path)
+    longer = dataclasses.replace(p.train, epochs=12, filters=(8, 16), batch_images=8, dropout=0, learning_rate=0.02)
+    still = dataclasses.replace(p.train.augment, rotate_deg=0, shift_share=0, zoom_share=0)
+    train.main(dataclasses.replace(p, train=dataclasses.replace(longer, augment=still)))
+    found = json.loads((tmp_path / "metrics/train.json").read_text())["train"]
+    assert found["val_accuracy"] > 0.8  # by chance 1 in 8
+    assert (
+        f"exact match {found['accuracy']:.4f} on train, {found['val_accuracy']:.4f} on val" in capsys.readouterr().out
+    )
+    saved = model.read(tmp_path / "models/model.keras")
+    ((images, labels),) = dataset.ordered(tmp_path / "data/records", index, "val", batch_images=24)
+    marks = saved.predict_on_batch(images) >= 0.5
+    assert found["val_accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, marks), abs=1e-5)
 
 
 def test_standard_scaling_is_learnt_from_the_train_split_alone(tmp_path: Path) -> None:
