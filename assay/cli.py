@@ -77,19 +77,25 @@ def forget(name: tuple[str, ...]) -> None:
 @cli.command()
 @click.argument("old")
 @click.argument("new", default="workspace")
-def compare(old: str, new: str) -> None:
+@click.option("--plots", type=click.Path(path_type=Path), help="Draw DVC's plots into this folder, and show them.")
+def compare(old: str, new: str, plots: Path | None) -> None:
     """Print as Markdown what changed between the commits OLD and NEW, by default the files as they are.
 
     Exit code 4: the accuracy drops by more than params.yaml's register.max_accuracy_drop.
     """
     from assay import compare as comparing
+    from assay import plots as drawing
     from assay.errors import WorseModel
 
+    worse = None
     try:
-        click.echo(comparing.compare(old, new, params.load()))
-    except WorseModel as worse:
-        click.echo(worse.page)
-        raise
+        page = comparing.compare(old, new, params.load())
+    except WorseModel as error:
+        page, worse = error.page, error
+    pictures = drawing.draw(plots, old, new) if plots else []
+    click.echo("\n\n".join([page, *(f"![{file.stem}]({file.as_posix()})" for file in pictures)]))
+    if worse:
+        raise worse
 
 
 @cli.command()

@@ -17,8 +17,8 @@ from scipy.stats import binomtest
 
 from assay import params, tracking
 from assay.errors import AssayError, WorseModel
+from assay.tracking import WORKSPACE
 
-WORKSPACE = "workspace"  # DVC's word for the files as they are, committed or not
 SHOWN = 60  # rows of a table, at most: a thousand classes would fill the page
 OF_THE_MODEL = ("train", "eval")
 PER_CLASS = "eval.class."

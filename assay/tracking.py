@@ -1,8 +1,12 @@
 """DVC, as the library uses it: the only module that knows where DVC's classes live."""
 
+import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import dvc.api
 from dvc.exceptions import DvcException
@@ -10,6 +14,8 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 
 from assay.errors import AssayError
+
+WORKSPACE = "workspace"  # DVC's word for the files as they are, committed or not
 
 
 @contextmanager
@@ -34,3 +40,15 @@ def read(file: Path, rev: str) -> str | None:
     except (DvcException, OSError):
         return None
     return found
+
+
+def plots(old: str, new: str) -> dict[str, dict[str, Any]]:
+    """Return the Vega-Lite of each plot of dvc.yaml that shows both commits, by its name, those with data only."""
+    revisions = [old] if new == WORKSPACE else [old, new]
+    # The command and not the class: its answer is documented, and the templates are filled in.
+    command = [sys.executable, "-m", "dvc", "plots", "diff", *revisions, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssayError(f"compare: plots: {done.stderr.strip().removeprefix('ERROR: ')}")
+    found = json.loads(done.stdout)["data"]
+    return {name: each[0]["content"] for name, each in found.items() if each and each[0]["type"] == "vega"}

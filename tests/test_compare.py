@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 from conftest import run, set_params
+from PIL import Image
 from scipy.stats import binomtest
 
-from assay import compare, params
+from assay import compare, params, plots
 from assay.errors import AssayError, WorseModel
 
 
@@ -122,3 +123,17 @@ def test_unknown_commit_and_broken_metrics_are_named() -> None:
     Path("metrics/eval.json").write_text("{")
     with pytest.raises(AssayError, match=r"metrics of workspace cannot be read: metrics/eval\.json"):
         page("first", compare.WORKSPACE)
+
+
+def test_plots_of_both_commits_are_drawn_and_shown(tmp_path: Path) -> None:
+    for tag, count in (("before", 3), ("after", 5)):
+        Path("plots").mkdir(exist_ok=True)
+        Path("plots/confusion.csv").write_text(f"actual,predicted,count\nape,bee,{count}\n")
+        made(errors=range(10))
+        commit(tag)
+    printed = run(Path.cwd(), "assay", "compare", "before", "after", "--plots", "drawn")
+    assert "![confusion](drawn/confusion.png)" in printed
+    with Image.open("drawn/confusion.png") as picture:
+        assert min(picture.size) > 100
+    with pytest.raises(AssayError, match="plots: unknown Git revision 'nowhere'"):
+        plots.draw(tmp_path, "nowhere", "after")

@@ -42,9 +42,7 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Paths:
 
 
 def write(paths: params.Paths, rows: pd.DataFrame, task: Task = "single_label") -> None:
-    manifest.write(
-        paths.manifest, rows.reindex(columns=manifest.SCHEMA.names).astype({"border": object, "centre": object}), task
-    )
+    manifest.write(paths.manifest, rows.reindex(columns=manifest.SCHEMA.names), task)
     files.write_json(paths.passed, {"gate": "open", "manifest": files.sha256(paths.manifest)})
 
 
