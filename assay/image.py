@@ -1,7 +1,8 @@
 """Images: encoded bytes in, decoded images or uint8 pixels out. Nothing else in the project decodes an image.
 
 `Pixels` are uint8 [H, W, 3] (rgb) or [H, W, 1] (grey), in [0, 255]: EXIF orientation applied, transparency laid over
-white, 16 bits scaled to 8, the first frame of an animation.
+white, deeper channels scaled to 8 bits, colours in sRGB (assay/icc.py), the first frame of an animation. Grey is
+Pillow's L of that: (299 R + 587 G + 114 B) / 1000.
 """
 
 import io
@@ -9,12 +10,15 @@ import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
-from PIL import Image, ImageFile, ImageOps
+from PIL import ExifTags, Image, ImageFile, ImageOps
+
+from assay import icc
 
 Colour = Literal["grey", "rgb"]
+DEEP = {"PNG", "TIFF", "PPM", "JPEG2000"}  # the formats whose integers of more than 8 bits have a known range
 
 
 class Undecodable(Exception):
@@ -22,7 +26,7 @@ class Undecodable(Exception):
 
 
 def decode(content: bytes) -> Image.Image:
-    """Return the whole decoded image in its own mode, upright.
+    """Return the whole decoded image in its own mode, upright; more than 8 bits a channel become 8.
 
     Raises `Undecodable` for whatever Pillow cannot read to the last pixel, and for what has no known range.
     """
@@ -44,6 +48,7 @@ def opened(content: bytes) -> Iterator[ImageFile.ImageFile]:
             warnings.simplefilter("ignore")
             source = Image.open(io.BytesIO(content))
             _check_area(source)
+            _mend(source)
             yield source
     except Undecodable:
         raise
@@ -52,12 +57,11 @@ def opened(content: bytes) -> Iterator[ImageFile.ImageFile]:
 
 
 def load(source: ImageFile.ImageFile) -> Image.Image:
-    """Return the pixels of an opened image in its own mode, upright."""
+    """Return the pixels of an opened image in its own mode, upright, 8 bits a channel."""
     source.load()
-    upright = ImageOps.exif_transpose(source)
-    if upright.mode == "F":
-        raise Undecodable("floating-point pixels have no known range")
-    return upright
+    # In place, for else Pillow copies what it does not turn.
+    ImageOps.exif_transpose(source, in_place=True)
+    return _shallow(source) if source.mode == "F" or source.mode.startswith("I") else source
 
 
 def _check_area(source: Image.Image) -> None:
@@ -74,6 +78,77 @@ def _reason(error: Exception) -> str:
     return text or type(error).__name__
 
 
+def _mend(source: ImageFile.ImageFile) -> None:
+    """Drop EXIF data that cannot be read, as browsers do, and put a PNG's clear level on the scale of its pixels."""
+    if "exif" in source.info:
+        try:
+            source.getexif()
+        except Exception:  # SyntaxError, struct.error, ...: whatever the bytes lead to
+            del source.info["exif"]
+    if source.format == "PNG" and "transparency" in source.info:
+        source.info["transparency"] = _clear(source)
+
+
+def _shallow(source: ImageFile.ImageFile) -> Image.Image:
+    """Return a grey image of more than 8 bits as L, or LA if one of its levels is clear.
+
+    Integers lose their low bits, as Pillow does to colour of 16 bits: less than one level of 255 below the exact value.
+    Floating-point pixels must lie in [0, 1].
+    """
+    wide = np.asarray(source)
+    grey = _from_unit(wide) if source.mode == "F" else (wide.view(_unsigned(wide)) >> _low_bits(source))
+    if _tag(source, ExifTags.Base.PhotometricInterpretation, 1) == 0:  # white is zero
+        grey = 255 - grey
+    shallow = Image.fromarray(grey.astype(np.uint8))
+    if "transparency" in source.info:
+        alpha = np.where(wide == source.info["transparency"], 0, 255).astype(np.uint8)
+        shallow.putalpha(Image.fromarray(alpha))
+    shallow.info = {key: value for key, value in source.info.items() if key == "icc_profile"}
+    return shallow
+
+
+def _from_unit(levels: np.ndarray) -> np.ndarray:
+    low, high = levels.min(), levels.max()
+    if not (low >= 0 and high <= 1):  # so that NaN is refused too
+        raise Undecodable(f"floating-point pixels from {low:.4g} to {high:.4g}: only [0, 1] has a known range")
+    scaled: np.ndarray = np.rint(levels * 255)
+    return scaled
+
+
+def _unsigned(wide: np.ndarray) -> np.dtype:
+    """Return the type of unsigned integers that is as wide: Pillow calls those of 32 bits signed."""
+    return np.dtype(f"{wide.dtype.byteorder}u{wide.dtype.itemsize}")
+
+
+def _low_bits(source: ImageFile.ImageFile) -> int:
+    """Return by how many bits an integer of the image is wider than 8; raises `Undecodable` where nothing tells."""
+    is_signed = _tag(source, ExifTags.Base.SampleFormat, 1) != 1
+    if source.format not in DEEP or is_signed:
+        kind = "signed" if is_signed else f"{source.format} of mode {source.mode}"
+        raise Undecodable(f"{kind} pixels have no known range")
+    bits = 32 if source.mode == "I" and source.format != "PPM" else 16
+    return _tag(source, ExifTags.Base.BitsPerSample, bits) - 8
+
+
+def _tag(source: ImageFile.ImageFile, tag: int, otherwise: int) -> int:
+    """Return the first value of a TIFF tag."""
+    value = source.tag_v2.get(tag, otherwise) if source.format == "TIFF" else otherwise  # type: ignore[attr-defined]
+    return int(value[0] if isinstance(value, tuple) else value)
+
+
+def _clear(source: ImageFile.ImageFile) -> Any:
+    """Return what an unread PNG calls clear, on the scale of 8 bits: Pillow has it on that of the file."""
+    level = source.info["transparency"]
+    match source.tile[0].args:  # what the decoder will be told; gone once it has run
+        case "L;2":
+            return level * 85
+        case "L;4":
+            return level * 17
+        case "RGB;16B":
+            return tuple(each >> 8 for each in level)
+    return level
+
+
 def prepare(content: bytes, *, height_px: int, width_px: int, colour: Colour) -> np.ndarray:
     """Return the `Pixels` [height_px, width_px, C] of an encoded image, stretched to that size.
 
@@ -86,11 +161,19 @@ def prepare(content: bytes, *, height_px: int, width_px: int, colour: Colour) ->
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the image in mode RGB, whatever its own mode."""
-    if image.mode.startswith("I"):
-        wide = np.asarray(image).astype(np.int64)
-        image = Image.fromarray(np.clip(wide >> 8, 0, 255).astype(np.uint8))
-    if image.has_transparency_data:
-        above = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", above.size, "white"), above)
-    return image if image.mode == "RGB" else image.convert("RGB")
+    """Return an image of 8 bits a channel in mode RGB, its colours in sRGB, clear parts white."""
+    profile = image.info.get("icc_profile")
+    if not image.has_transparency_data:
+        return icc.to_srgb(_plain(image), profile)
+    above = image.convert("RGBA")
+    alpha = above.getchannel("A")
+    is_grey = image.mode in ("L", "LA", "La", "1")
+    colours = icc.to_srgb(above.getchannel("R") if is_grey else above.convert("RGB"), profile)
+    return Image.composite(colours, Image.new("RGB", image.size, "white"), alpha)
+
+
+def _plain(image: Image.Image) -> Image.Image:
+    """Return the image in the mode that its profile speaks of."""
+    if image.mode in ("L", "RGB", "CMYK"):
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")

@@ -17,7 +17,7 @@ import PIL
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from assay import batch, files, gate, image, labels, manifest, params, records, stage
+from assay import batch, files, gate, icc, image, labels, manifest, params, records, stage
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
 
 def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
     made_by = [p.height_px, p.width_px, p.colour, PIL.__version__]
-    made_by += [files.sha256(Path(str(module.__file__))) for module in (image, records)]
+    made_by += [files.sha256(Path(str(module.__file__))) for module in (icc, image, records)]
     content = json.dumps([made_by, members["sha256"].tolist(), members["encoded"].tolist()])
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -1,9 +1,12 @@
 import io
 import struct
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from assay import image
@@ -17,6 +20,45 @@ def encode(picture: Image.Image, kind: str = "PNG", **options: object) -> bytes:
 
 def grey(*rows: list[int]) -> Image.Image:
     return Image.fromarray(np.array(rows, np.uint8))
+
+
+def chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+
+def png(depth: int, colour_type: int, row: bytes, width_px: int = 2, clear: bytes = b"") -> bytes:
+    """Return a PNG of one row, written by hand: Pillow writes few of those that it reads."""
+    head = struct.pack(">IIBBBBB", width_px, 1, depth, colour_type, 0, 0, 0)
+    parts = [chunk(b"IHDR", head), chunk(b"tRNS", clear) if clear else b"", chunk(b"IDAT", zlib.compress(b"\0" + row))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + chunk(b"IEND", b"")
+
+
+def tiff(pixels: bytes, bits: int, *, order: str = "<", sample_format: int = 1, photometric: int = 1) -> bytes:
+    """Return a grey TIFF of two pixels, written by hand."""
+    tags = {256: 2, 257: 1, 258: bits, 259: 1, 262: photometric, 273: 0, 277: 1, 278: 1, 279: len(pixels)}
+    tags |= {339: sample_format}
+    place = 8 + 2 + 12 * len(tags) + 4
+    tags[273] = place
+    entries = b"".join(struct.pack(f"{order}HHIHH", tag, 3, 1, value, 0) for tag, value in sorted(tags.items()))
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HIH", 42, 8, len(tags))
+    return head + entries + bytes(4) + pixels
+
+
+def fits(rows: list[list[int]]) -> bytes:
+    cards = {"SIMPLE": "T", "BITPIX": 16, "NAXIS": 2, "NAXIS1": len(rows[0]), "NAXIS2": len(rows)}
+    head = "".join(f"{name:8}= {value!s:>20}".ljust(80) for name, value in cards.items()) + "END".ljust(80)
+    return head.ljust(2880).encode() + np.array(rows, ">i2").tobytes().ljust(2880, b"\0")
+
+
+def rgb(content: bytes) -> list[object]:
+    """Return the pixels of the first row, as they are."""
+    return np.asarray(image.to_rgb(image.decode(content)))[0].tolist()
+
+
+def greys(content: bytes) -> list[int]:
+    row = np.asarray(image.to_rgb(image.decode(content)))[0]
+    assert (row == row[:, :1]).all()
+    return row[:, 0].tolist()
 
 
 def prepare(content: bytes, colour: image.Colour = "grey", side_px: int = 2) -> list[object]:
@@ -44,15 +86,129 @@ def test_transparency_lies_over_white() -> None:
     assert prepare(encode(clear_and_black)) == [[255, 0], [255, 0]]
 
 
-def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
-    deep = Image.fromarray(np.array([[0, 65535], [32768, 257]], np.uint16))
-    assert prepare(encode(deep)) == [[0, 255], [128, 1]]
+DEEP = {
+    "png": (png(16, 0, struct.pack(">2H", 32768, 257)), [128, 1]),
+    "png, one level clear": (png(16, 0, struct.pack(">2H", 1000, 1001), clear=struct.pack(">H", 1000)), [255, 3]),
+    "png with alpha": (png(16, 4, struct.pack(">4H", 1000, 0, 1000, 65535)), [255, 3]),
+    "tiff": (tiff(struct.pack("<2H", 32768, 257), 16), [128, 1]),
+    "tiff, big end first": (tiff(struct.pack(">2H", 32768, 257), 16, order=">"), [128, 1]),
+    "tiff, white is zero": (tiff(struct.pack("<2H", 0, 65535), 16, photometric=0), [255, 0]),
+    "tiff of 12 bits": (tiff(bytes([0xFF, 0xF8, 0x00]), 12), [255, 128]),
+    "tiff of 32 bits": (tiff(struct.pack("<2I", 2**32 - 1, 2**31), 32), [255, 128]),
+    "tiff of floats": (tiff(struct.pack("<2f", 1.0, 0.25), 32, sample_format=3), [255, 64]),
+    "tiff of floats, big end first": (tiff(struct.pack(">2f", 1.0, 0.25), 32, order=">", sample_format=3), [255, 64]),
+    "pgm": (b"P5 2 1 65535 " + struct.pack(">2H", 32768, 257), [128, 1]),
+    "pgm of 10 bits": (b"P5 2 1 1023 " + struct.pack(">2H", 1023, 512), [255, 128]),
+    "pgm in letters": (b"P2 2 1 65535 32768 257", [128, 1]),
+    "pfm": (b"Pf 2 1 -1.0 " + struct.pack("<2f", 1.0, 0.25), [255, 64]),
+    "jpeg 2000": (encode(Image.fromarray(np.array([[32768, 257]], np.uint16)), "JPEG2000"), [128, 1]),
+}
 
 
-def test_palette_and_cmyk_become_rgb() -> None:
-    red = Image.new("RGB", (2, 2), (255, 0, 0))
-    assert prepare(encode(red.convert("P"), "GIF"), "rgb")[0][0] == [255, 0, 0]
-    assert np.allclose(prepare(encode(red.convert("CMYK"), "JPEG", quality=100), "rgb")[0][0], [255, 0, 0], atol=6)
+@pytest.mark.parametrize(("content", "levels"), DEEP.values(), ids=DEEP.keys())
+def test_more_than_eight_bits_are_scaled_and_not_clipped(content: bytes, levels: list[int]) -> None:
+    assert greys(content) == levels
+
+
+@given(st.lists(st.integers(0, 65535), min_size=2, max_size=2))
+def test_sixteen_bits_lose_less_than_one_level_in_grey_and_in_colour_alike(levels: list[int]) -> None:
+    grey_png = png(16, 0, struct.pack(">2H", *levels))
+    colour_png = png(16, 2, struct.pack(">6H", *[level for level in levels for _ in range(3)]))
+    assert greys(grey_png) == greys(colour_png)
+    assert all(abs(seen - level / 257) < 1 for seen, level in zip(greys(grey_png), levels, strict=True))
+
+
+def test_eight_bits_stretched_to_sixteen_come_back_as_they_were() -> None:
+    levels = list(range(256))
+    content = png(16, 0, struct.pack(">256H", *[level * 257 for level in levels]), width_px=256)
+    assert greys(content) == levels
+
+
+@pytest.mark.parametrize(("depth", "row", "levels"), [(1, 0b01000000, [255, 255]), (2, 0b01100000, [255, 170]),
+                                                      (4, 0b00010010, [255, 34])])  # fmt: skip
+def test_clear_level_of_few_bits_is_found(depth: int, row: int, levels: list[int]) -> None:
+    clear = 0 if depth == 1 else 1
+    assert greys(png(depth, 0, bytes([row]), clear=struct.pack(">H", clear))) == levels
+
+
+def test_clear_colour_of_sixteen_bits_is_found() -> None:
+    row = struct.pack(">6H", 1000, 2000, 3000, 65535, 256, 255)
+    assert rgb(png(16, 2, row, clear=row[:6])) == [[255, 255, 255], [255, 1, 0]]
+
+
+def test_half_clear_pixel_is_half_white() -> None:
+    assert rgb(png(8, 6, bytes([0, 0, 0, 128, 200, 100, 0, 255]))) == [[127, 127, 127], [200, 100, 0]]
+    assert greys(png(8, 4, bytes([0, 51, 9, 255]))) == [204, 9]
+
+
+def test_palette_may_be_clear_in_one_colour_or_in_part() -> None:
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putdata([0, 1])
+    assert rgb(encode(palette)) == [[10, 20, 30], [40, 50, 60]]
+    assert rgb(encode(palette, transparency=0)) == [[255, 255, 255], [40, 50, 60]]
+    assert rgb(encode(palette, transparency=bytes([255, 0]))) == [[10, 20, 30], [255, 255, 255]]
+    assert rgb(encode(palette, transparency=bytes([51, 255])))[0] == [206, 208, 210]  # 255 - (255 - 10) / 5, ...
+    assert rgb(encode(palette, "GIF", transparency=1)) == [[10, 20, 30], [255, 255, 255]]
+
+
+INKS = (0, 51, 204, 102)  # cyan, magenta, yellow, black
+PRINTED = [153, 122, 31]  # 255 x (1 - ink) x (1 - black)
+
+
+def test_inks_of_a_tiff_become_rgb() -> None:
+    assert np.allclose(rgb(encode(Image.new("CMYK", (1, 1), INKS), "TIFF")), [PRINTED], atol=1)
+
+
+def test_inks_of_a_jpeg_are_stored_upside_down_as_adobe_does() -> None:
+    content = encode(Image.new("CMYK", (16, 16), INKS), "JPEG", quality=100)
+    assert b"Adobe" in content
+    assert np.allclose(rgb(content)[0], PRINTED, atol=2)
+
+
+def test_inks_of_a_jpeg_may_be_stored_as_luma_and_chroma() -> None:
+    upside_down = [255 - ink for ink in INKS]
+    luma_and_chroma = Image.new("RGB", (1, 1), tuple(255 - each for each in upside_down[:3])).convert("YCbCr")
+    # libjpeg takes 255 - RGB for the first three, and Pillow turns all four over.
+    stored = (*luma_and_chroma.getpixel((0, 0)), upside_down[3])
+    content = encode(Image.new("CMYK", (16, 16), tuple(255 - each for each in stored)), "JPEG", quality=100)
+    place = content.index(b"Adobe") + 11
+    ycck = content[:place] + b"\2" + content[place + 1 :]
+    assert Image.open(io.BytesIO(ycck)).info["adobe_transform"] == 2
+    assert np.allclose(rgb(ycck)[0], PRINTED, atol=3)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_first_frame_is_the_picture(kind: str) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "lime", "blue")]
+    content = encode(frames[0], kind, save_all=True, append_images=frames[1:], lossless=True)
+    assert Image.open(io.BytesIO(content)).n_frames == 3  # type: ignore[attr-defined]
+    assert rgb(content)[0] == [255, 0, 0]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_is_turned_upright(kind: str, orientation: int) -> None:
+    upright = Image.fromarray(np.kron(np.array([[0, 80, 160], [200, 240, 40]], np.uint8), np.ones((16, 16), np.uint8)))
+    turns = Image.Transpose
+    undo = {1: None, 2: turns.FLIP_LEFT_RIGHT, 3: turns.ROTATE_180, 4: turns.FLIP_TOP_BOTTOM, 5: turns.TRANSPOSE,
+            6: turns.ROTATE_90, 7: turns.TRANSVERSE, 8: turns.ROTATE_270}[orientation]  # fmt: skip
+    stored = upright if undo is None else upright.transpose(undo)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    extra = {"quality": 95} if kind == "JPEG" else {"lossless": True}
+    seen = image.to_rgb(image.decode(encode(stored, kind, exif=exif, **extra))).convert("L")
+    assert seen.size == (48, 32)
+    assert np.abs(np.asarray(seen, int) - np.asarray(upright, int)).max() <= 3
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+@pytest.mark.parametrize(
+    "exif", [b"garbage, and more of it", b"", b"II*\0\x08\0\0\0\x05\0\x12\x01", b"II*\0\xff\xff\0\0"]
+)
+def test_exif_that_cannot_be_read_is_passed_over(kind: str, exif: bytes) -> None:
+    content = encode(Image.new("RGB", (4, 2), "white"), kind, exif=b"Exif\0\0" + exif)
+    assert rgb(content) == [[255, 255, 255]] * 4
 
 
 BROKEN = {
@@ -60,7 +216,10 @@ BROKEN = {
     "html": (b"<html>not found</html>", "not an image"),
     "cut jpeg": (encode(Image.new("RGB", (64, 64), "red"), "JPEG")[:-100], "truncated"),
     "cut png": (encode(Image.effect_noise((64, 64), 50))[:-200], "truncated"),
-    "float": (encode(Image.new("F", (2, 2)), "TIFF"), "no known range"),
+    "float": (encode(Image.new("F", (2, 2), 1.5), "TIFF"), "from 1.5 to 1.5: only [0, 1] has a known range"),
+    "not a number": (encode(Image.new("F", (2, 2), float("nan")), "TIFF"), "has a known range"),
+    "signed": (encode(Image.new("I", (2, 2), 9), "TIFF"), "signed pixels have no known range"),
+    "raw counts": (fits([[1, 2]]), "fits of mode i;16 pixels have no known range"),
     "bomb": (encode(Image.new("1", (10000, 10000)), "PNG"), "decompression bomb: 100,000,000 pixels"),
     "huge bomb": (encode(Image.new("1", (20000, 20000)), "PNG"), "decompression bomb"),
 }

@@ -73,7 +73,7 @@ CASES = {
         "palette.png", encode(noise("P"), transparency=3), {**GOOD, "mode": "P", "channels": 1}
     ),
     "animated": Case("moving.gif", ANIMATED, {**GOOD, "format": "GIF", "n_frames": 3}),
-    "floating point": Case("float.tif", encode(Image.new("F", (8, 8)), "TIFF"), bad("floating-point pixels")),
+    "floating point": Case("float.tif", encode(Image.new("F", (8, 8), 1.5), "TIFF"), bad("floating-point pixels")),
     "unicode in the name": Case("größe 猫 🐈.png", png(90), {**GOOD, "named_format": "PNG"}),
     "newline in the name": Case("two\nlines.png", png(91), {**GOOD, "named_format": "PNG"}),
     "comma and quote in the name": Case('a, "b".png', png(92), GOOD),

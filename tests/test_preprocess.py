@@ -42,7 +42,9 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> params.Paths:
 
 
 def write(paths: params.Paths, rows: pd.DataFrame, task: Task = "single_label") -> None:
-    manifest.write(paths.manifest, rows.reindex(columns=manifest.SCHEMA.names), task)
+    manifest.write(
+        paths.manifest, rows.reindex(columns=manifest.SCHEMA.names).astype({"border": object, "centre": object}), task
+    )
     files.write_json(paths.passed, {"gate": "open", "manifest": files.sha256(paths.manifest)})
 
 
