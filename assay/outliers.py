@@ -1,0 +1,72 @@
+"""Outliers: how far each image lies from the others of its own set, in spreads. Pure: a manifest in, columns out.
+
+No limit on brightness or sharpness holds for X-rays and for holiday photos, so a picture is compared with its set. A
+spread is what the standard deviation of a normal distribution would be, from the quartile and the last twentieth of the
+side that counts, whichever says more: skewed and heavy-tailed sets then have few outliers, and up to one image in
+twenty may be bad before it hides. `LEAST` is the spread of a set whose images are all alike.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+QUARTILE, TWENTIETH = 0.6745, 1.6449  # where a normal distribution has them, in standard deviations
+LEAST = {"low_entropy": 0.2, "partial": 0.02, "odd_aspect": np.log(2) / 5, "odd_size": np.log(4) / 5}
+LEAST_OF_LOGARITHMS = 0.1
+
+Scores = Callable[[pd.DataFrame], np.ndarray]
+
+
+def _log(values: "pd.Series[float]") -> np.ndarray:
+    logarithms: np.ndarray = np.log(values.to_numpy(np.float64))
+    return logarithms
+
+
+# The higher, the worse; the last two are odd to both sides.
+ONE_SIDED: dict[str, Scores] = {
+    "dark": lambda rows: -_log(rows["p99"] + 1),  # dark to its brightest spot: a night sky has stars
+    "bright": lambda rows: -_log(256 - (rows["p50"] + rows["brightness"]) / 2),
+    "washed_out": lambda rows: -_log(rows["p99"] - rows["p1"] + 4),
+    "low_entropy": lambda rows: -rows["entropy"].to_numpy(np.float64),
+    # Little contrast makes little sharpness; the root, for contrast is not all.
+    "blurred": lambda rows: -_log(rows["sharpness"] + 1) + _log(rows["contrast"] + 2) / 2,
+    "noisy": lambda rows: _log(rows["noise"] + 0.5),
+    "blocky": lambda rows: _log(rows["blockiness"].fillna(rows["blockiness"].median()).fillna(1)),
+    "partial": lambda rows: rows["flat_share"].to_numpy(np.float64),
+}
+TWO_SIDED: dict[str, Scores] = {
+    "odd_aspect": lambda rows: _log(rows["width_px"] / rows["height_px"]),
+    "odd_size": lambda rows: _log(rows["width_px"] * rows["height_px"]),  # the logarithm of the area
+}
+NAMES = (*ONE_SIDED, *TWO_SIDED)
+
+
+def outliers(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return a column for each of `NAMES` with the rows' index: distances from the median in spreads, [0, inf).
+
+    0 is in the middle or to the harmless side of it, and also what does not decode.
+    """
+    seen = rows[rows["decodable"].astype(bool)]
+    found = pd.DataFrame(0.0, index=rows.index, columns=list(NAMES))
+    if seen.empty:
+        return found
+    for name, score in ONE_SIDED.items():
+        found.loc[seen.index, name] = distance(score(seen), _least(name))
+    for name, score in TWO_SIDED.items():
+        values = score(seen)
+        both = np.maximum(distance(values, _least(name)), distance(-values, _least(name)))
+        found.loc[seen.index, name] = both
+    return found.round(2)
+
+
+def distance(scores: np.ndarray, least: float) -> np.ndarray:
+    """Return how many spreads each score [N] lies above the median, 0 below it."""
+    median, quartile, twentieth = np.quantile(scores, [0.5, 0.75, 0.95])
+    spread = max((quartile - median) / QUARTILE, (twentieth - median) / TWENTIETH, least)
+    above: np.ndarray = np.maximum(scores - median, 0) / spread
+    return above
+
+
+def _least(name: str) -> float:
+    return float(LEAST.get(name, LEAST_OF_LOGARITHMS))
