@@ -16,8 +16,10 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from assay import icc
+from assay.resize import Resize, jpeg_scale, plan, reduced
 
 Colour = Literal["grey", "rgb"]
+TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 DEEP = {"PNG", "TIFF", "PPM", "JPEG2000"}  # the formats whose integers of more than 8 bits have a known range
 
 
@@ -149,15 +151,41 @@ def _clear(source: ImageFile.ImageFile) -> Any:
     return level
 
 
-def prepare(content: bytes, *, height_px: int, width_px: int, colour: Colour) -> np.ndarray:
-    """Return the `Pixels` [height_px, width_px, C] of an encoded image, stretched to that size.
+def prepare(content: bytes, *, height_px: int, width_px: int, colour: Colour, resize: Resize) -> np.ndarray:
+    """Return the `Pixels` [height_px, width_px, C] of an encoded image, brought to that size as assay/resize.py says.
 
-    Raises `Undecodable`.
+    A JPEG that is large enough is decoded at a reduced scale. Antialiased bilinear interpolation. Raises `Undecodable`.
     """
-    shown = to_rgb(decode(content))
+    canvas = width_px, height_px
+    with opened(content) as source:
+        turned = orientation(source)
+        size = source.size[::-1] if turned in TURNED else source.size
+        planned = plan(size, canvas, resize)
+        scale = jpeg_scale(planned)
+        # Pillow's draft finds the scale by the size that must be left, and is None for all that is no JPEG.
+        is_reduced = scale > 1 and source.draft(None, (source.width // scale, source.height // scale)) is not None
+        shown = to_rgb(load(source))
+    if is_reduced:
+        box = reduced(planned.box, size, scale, shown.size, turned)
+    else:
+        planned = plan(shown.size, canvas, resize)  # Pillow turns some formats when it opens them, others when asked
+        box = planned.box
     coloured = shown if colour == "rgb" else shown.convert("L")
-    resized = coloured.resize((width_px, height_px), Image.Resampling.BILINEAR)
-    return np.asarray(resized).reshape(height_px, width_px, -1)
+    inside = np.asarray(coloured.resize(planned.inside, Image.Resampling.BILINEAR, box))
+    inside = inside.reshape(*planned.inside[::-1], -1)
+    return inside if planned.inside == canvas else _on_black(inside, planned.corner, (height_px, width_px))
+
+
+def _on_black(inside: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+    canvas = np.zeros((*shape, inside.shape[-1]), np.uint8)
+    canvas[corner[1] : corner[1] + inside.shape[0], corner[0] : corner[0] + inside.shape[1]] = inside
+    return canvas
+
+
+def orientation(source: ImageFile.ImageFile) -> int:
+    """Return the EXIF orientation of an opened image, 1 to 8; 1 where it says none."""
+    found: Any = source.getexif().get(ExifTags.Base.Orientation)
+    return int(found) if found in range(1, 9) else 1
 
 
 def to_rgb(image: Image.Image) -> Image.Image:

@@ -20,7 +20,6 @@ WINDOW_PX = 256  # side of the middle whose single pixels are looked at
 CAMERA_LETTERS = 64
 HASH_PX = 32  # side of the copy whose 8x8 lowest frequencies make the perceptual hash
 MODE_BITS = {"1": 1, "I": 32, "F": 32, "I;16": 16, "I;16L": 16, "I;16B": 16}
-TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +87,7 @@ def measure(content: bytes, name: str = "") -> Measurements:
         return Measurements(decodable=False, reason=str(error), named_format=named)
     if not reduced:
         size = shown.size
-    elif header["orientation"] in TURNED:
+    elif header["orientation"] in image.TURNED:
         size = size[::-1]
     pixels = np.asarray(rgb)
     digest = hashlib.sha256("{}x{}".format(*size).encode())
@@ -110,14 +109,13 @@ def _as_jpeg(kind: str | None) -> str | None:
 
 def _header(source: ImageFile.ImageFile, content: bytes) -> dict[str, Any]:
     exif = source.getexif()
-    orientation = exif.get(ExifTags.Base.Orientation)
     tables = getattr(source, "quantization", None)
     return {
         "format": _as_jpeg(source.format),
         "mode": source.mode,
         "channels": len(source.getbands()),
         "bit_depth": _bit_depth(source, content),
-        "orientation": orientation if orientation in range(1, 9) else 1,
+        "orientation": image.orientation(source),
         "n_frames": getattr(source, "n_frames", 1),
         "jpeg_quality": statistics.jpeg_quality(list(tables[0])) if tables and 0 in tables else None,
         "camera": camera(exif.get(ExifTags.Base.Make), exif.get(ExifTags.Base.Model)),

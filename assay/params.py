@@ -85,6 +85,7 @@ class Preprocess:
     height_px: Count
     width_px: Count
     colour: Literal["grey", "rgb"]
+    resize: Literal["stretch", "pad", "crop"]
     shard_images: Count
 
 

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from assay import icc, image, manifest, measure, memo, source, statistics
+from assay import icc, image, manifest, measure, memo, resize, source, statistics
 
 PART_IMAGES = 5_000  # remembered at once: what a kill costs, and what is in memory of new ones
 LISTED = {"path", "label", "split", "group", "batch", "offset"}
@@ -33,7 +33,7 @@ def scan(images: source.Source, remembered: Path) -> tuple[pd.DataFrame, pa.Tabl
     The rows have the columns of the manifest that ingest measures, and `label`, `given_group` and `given_split` as the
     source has them. Only files that `remembered` does not know as they are now are read.
     """
-    made_by = memo.code([icc, image, measure, statistics])
+    made_by = memo.code([icc, image, measure, resize, statistics])
     listed = _listed(images)
     known = set(memo.read(remembered, FACTS, made_by)["key"].to_pylist())
     new = [(key, entry) for key, entry in zip(listed["key"], images.entries, strict=True) if key not in known]

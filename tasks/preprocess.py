@@ -17,7 +17,7 @@ import PIL
 from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from assay import batch, files, gate, icc, image, labels, manifest, params, records, stage
+from assay import batch, files, gate, icc, image, labels, manifest, params, records, resize, stage
 
 
 @dataclass(frozen=True)
@@ -71,8 +71,8 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
 
 
 def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
-    made_by = [p.height_px, p.width_px, p.colour, PIL.__version__]
-    made_by += [files.sha256(Path(str(module.__file__))) for module in (icc, image, records)]
+    made_by = [p.height_px, p.width_px, p.colour, p.resize, PIL.__version__]
+    made_by += [files.sha256(Path(str(module.__file__))) for module in (icc, image, records, resize)]
     content = json.dumps([made_by, members["sha256"].tolist(), members["encoded"].tolist()])
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -104,7 +104,7 @@ def _examples(members: pd.DataFrame, raw: Path, p: params.Preprocess) -> Iterato
 
 
 def _example(content: bytes, label: int | tuple[int, ...], sha256: str, p: params.Preprocess) -> records.Example:
-    pixels = image.prepare(content, height_px=p.height_px, width_px=p.width_px, colour=p.colour)
+    pixels = image.prepare(content, height_px=p.height_px, width_px=p.width_px, colour=p.colour, resize=p.resize)
     return records.Example(image=pixels, label=label, sha256=sha256)
 
 

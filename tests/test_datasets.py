@@ -25,7 +25,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def pixels(images: source.Source, number: int, side_px: int, colour: image.Colour) -> np.ndarray:
     content = images.read(images.entries[number])
     assert len(content) == images.entries[number].bytes
-    return image.prepare(content, height_px=side_px, width_px=side_px, colour=colour).squeeze()
+    return image.prepare(content, height_px=side_px, width_px=side_px, colour=colour, resize="stretch").squeeze()
 
 
 def listed(name: str) -> list[tuple[str, str | None, str | None]]:

@@ -39,8 +39,8 @@ def test_photo_in_adobe_rgb_is_converted_and_jpeg_keeps_the_profile_at_every_sca
     profile = profiles.rgb_profile(profiles.ADOBE_RGB, 563 / 256)
     content = encode(Image.new("RGB", (640, 480), (60, 140, 80)), "JPEG", icc_profile=profile, quality=95)
     expected = profiles.in_srgb((60, 140, 80), profiles.ADOBE_RGB, 563 / 256)
-    whole = image.prepare(content, height_px=480, width_px=640, colour="rgb")
-    small = image.prepare(content, height_px=8, width_px=8, colour="rgb")
+    whole = image.prepare(content, height_px=480, width_px=640, colour="rgb", resize="stretch")
+    small = image.prepare(content, height_px=8, width_px=8, colour="rgb", resize="stretch")
     assert np.abs(whole - expected).max() <= 3
     assert np.abs(small - expected).max() <= 3
 
@@ -50,7 +50,9 @@ def test_grey_of_another_gamma_becomes_grey_of_srgb() -> None:
     content = encode(row("L", [(level,) for level in levels]), "PNG", icc_profile=profiles.grey_profile(1.0))
     expected = profiles.encoded(np.array(levels) / 255)
     assert np.abs(shown(content) - expected[:, None]).max() <= 1
-    assert image.prepare(content, height_px=1, width_px=6, colour="grey")[0, :, 0] == pytest.approx(expected, abs=1)
+    assert image.prepare(content, height_px=1, width_px=6, colour="grey", resize="stretch")[0, :, 0] == pytest.approx(
+        expected, abs=1
+    )
 
 
 def test_inks_are_looked_up_in_the_profile_and_black_ink_is_black() -> None:

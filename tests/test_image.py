@@ -62,7 +62,9 @@ def greys(content: bytes) -> list[int]:
 
 
 def prepare(content: bytes, colour: image.Colour = "grey", side_px: int = 2) -> list[object]:
-    return image.prepare(content, height_px=side_px, width_px=side_px, colour=colour).squeeze().tolist()
+    return (
+        image.prepare(content, height_px=side_px, width_px=side_px, colour=colour, resize="stretch").squeeze().tolist()
+    )
 
 
 def test_pixels_come_back_as_they_were() -> None:
@@ -71,8 +73,8 @@ def test_pixels_come_back_as_they_were() -> None:
 
 def test_grey_and_rgb_have_one_and_three_channels() -> None:
     content = encode(grey([1, 2, 3], [4, 5, 6]))
-    assert image.prepare(content, height_px=2, width_px=3, colour="grey").shape == (2, 3, 1)
-    assert image.prepare(content, height_px=2, width_px=3, colour="rgb").shape == (2, 3, 3)
+    assert image.prepare(content, height_px=2, width_px=3, colour="grey", resize="stretch").shape == (2, 3, 1)
+    assert image.prepare(content, height_px=2, width_px=3, colour="rgb", resize="stretch").shape == (2, 3, 3)
 
 
 def test_exif_orientation_is_applied() -> None:

@@ -15,7 +15,7 @@ from assay.labels import Task
 from assay.tensors import tf
 from tasks import preprocess as task
 
-P = params.Preprocess(height_px=4, width_px=6, colour="rgb", shard_images=3)
+P = params.Preprocess(height_px=4, width_px=6, colour="rgb", resize="stretch", shard_images=3)
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_records_hold_the_decoded_pixels_of_every_image(paths: params.Paths) -> 
         for sha256, label, pixels in found:
             number = int(rows.loc[sha256, "path"].removesuffix(".png"))
             assert (rows.loc[sha256, "split"], "ab"[label]) == (split, "ab"[number % 2])
-            assert (pixels == image.prepare(png(number), height_px=4, width_px=6, colour="rgb")).all()
+            assert (pixels == image.prepare(png(number), height_px=4, width_px=6, colour="rgb", resize="stretch")).all()
 
 
 def test_index_counts_and_names_the_shards(paths: params.Paths) -> None:
@@ -194,7 +194,7 @@ def test_corrected_set_of_labels_changes_only_its_shard(paths: params.Paths) -> 
 def test_other_parameters_give_other_shards(paths: params.Paths) -> None:
     preprocess()
     before = set(shards(paths))
-    preprocess(params.Preprocess(height_px=4, width_px=4, colour="rgb", shard_images=3))
+    preprocess(params.Preprocess(height_px=4, width_px=4, colour="rgb", resize="stretch", shard_images=3))
     assert not before & set(shards(paths))
 
 

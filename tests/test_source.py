@@ -87,7 +87,7 @@ def test_digits_are_those_of_scikit_learn() -> None:
     assert len(images.entries) == 1797
     for number in (0, 5, 1796):
         entry = next(entry for entry in images.entries if entry.path.endswith(f"/{number:04d}.png"))
-        pixels = image.prepare(images.read(entry), height_px=8, width_px=8, colour="grey").squeeze()
+        pixels = image.prepare(images.read(entry), height_px=8, width_px=8, colour="grey", resize="stretch").squeeze()
         assert entry.label == str(digits.target[number])
         assert (pixels == (digits.images[number] * 255 / 16).round()).all()
 
