@@ -1,5 +1,11 @@
-"""The gate: what validation found, judged; and the pass that later stages ask for."""
+"""The gate: what validation found, judged; and the pass that later stages ask for.
 
+The pass holds the manifest's hash, the images of it that are set aside, and the last day on which all waivers hold, if
+there are any. It holds no limit and no day on which it was written, so that the same verdict is the same bytes; each
+stage that asks for it looks at the day on which it runs itself.
+"""
+
+import datetime
 from pathlib import Path
 from typing import Any
 
@@ -7,27 +13,80 @@ from assay import files
 from assay.errors import AssayError, GateClosed
 
 
-def judge(results: dict[str, Any], manifest_sha256: str) -> dict[str, str]:
+def judge(results: dict[str, Any], manifest_sha256: str, today: datetime.date) -> dict[str, Any]:
     """Return the pass for this manifest, or raise `GateClosed` that names every failed critical expectation.
 
-    `results` is what `validate` left in results.json.
+    `results` is what `validate` left in results.json. A waiver that has run out closes the gate, needed or not.
     """
     if results["manifest"] != manifest_sha256:
         raise AssayError("the validation report is of another manifest; run `dvc repro validate` first")
     closed = [r["message"] for r in results["expectations"] if r["severity"] == "critical" and not r["success"]]
-    if closed:
-        raise GateClosed(f"closed by {len(closed)} critical expectation{'s' * (len(closed) > 1)}\n" + "\n".join(closed))
-    return {"gate": "open", "manifest": manifest_sha256}
+    over = _run_out(results["waivers"], today)
+    if closed or over:
+        n = f"{len(closed)} critical expectation{'s' * (len(closed) != 1)}"
+        because = n if not over else f"{n} and {len(over)} waiver{'s' * (len(over) != 1)}"
+        raise GateClosed("\n".join([f"closed by {because}", *closed, *_too_many(results), *over]))
+    passed = {"gate": "open", "manifest": manifest_sha256, "set_aside": results["quarantine"]["paths"]}
+    until = min((waiver["until"] for waiver in results["waivers"]), default=None)
+    return passed | ({"until": until} if until else {})
+
+
+def set_aside(results: dict[str, Any]) -> str:
+    """Return what to tell people of the images that are set aside though the gate is open; empty if there are none."""
+    found = results["quarantine"]
+    if not found["n_images"]:
+        return ""
+    images = f"{found['n_images']:,} of {results['n_images']:,} images are" if found["n_images"] > 1 else "1 image is"
+    head = f"{images} set aside, at most {_percent(found['limit'])} may be (params.yaml: gate.max_quarantined_share)"
+    return "\n".join([head, *(r["message"] for r in results["expectations"] if r["quarantine"] and r["n_failed"])])
 
 
 def check_passed(passed: Path) -> None:
     """Raise `AssayError` if the gate is closed now, whichever manifest it let pass before."""
     if not passed.exists():
         raise AssayError(f"{passed} is missing: the gate is closed or was not asked; run `dvc repro gate`")
+    until = files.read_json(passed).get("until")
+    if until and _today() > datetime.date.fromisoformat(until):
+        raise GateClosed(
+            f"the gate let the data pass until {until}, when a waiver ended; see expectations/waivers.yaml"
+        )
 
 
-def check_open(passed: Path, manifest: Path) -> None:
-    """Raise `AssayError` unless the gate let exactly this manifest pass."""
+def check_open(passed: Path, manifest: Path) -> frozenset[str]:
+    """Return the paths of the images that are set aside.
+
+    Raises `AssayError` unless the gate let exactly this manifest pass.
+    """
     check_passed(passed)
-    if files.read_json(passed)["manifest"] != files.sha256(manifest):
+    content = files.read_json(passed)
+    if content["manifest"] != files.sha256(manifest):
         raise AssayError(f"{passed} is for another {manifest}; run `dvc repro gate`")
+    return frozenset(content["set_aside"])
+
+
+def _run_out(waivers: list[dict[str, Any]], today: datetime.date) -> list[str]:
+    """Return what is wrong with the waivers whose last day has passed."""
+    return [
+        f"waiver of {w['expectation']!r} ran out on {w['until']}; mend the data, or renew it ({w['where']})"
+        for w in waivers
+        if today > datetime.date.fromisoformat(w["until"])
+    ]
+
+
+def _too_many(results: dict[str, Any]) -> list[str]:
+    """Return why the images are not simply set aside, if there are some."""
+    found = results["quarantine"]
+    if found["share"] <= found["limit"]:
+        return []
+    return [
+        f"quarantine: {found['n_images']:,} of {results['n_images']:,} images ({_percent(found['share'])}) would have"
+        f" to be set aside, at most {_percent(found['limit'])} may be (params.yaml: gate.max_quarantined_share)"
+    ]
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.4g}%"
+
+
+def _today() -> datetime.date:
+    return datetime.datetime.now(datetime.UTC).date()

@@ -69,6 +69,18 @@ def first_images(results: Path) -> list[str]:
     return list(dict.fromkeys(turns))[:IMAGES]
 
 
+def set_aside(message: str, images: list[str], report: Path) -> Alert:
+    """Return what to tell of images that an open gate sets aside; others than the last time are news."""
+    return Alert(
+        cause=f"set aside: {' '.join(images)}",
+        title="Assay: gate set images aside",
+        text=message,
+        todo="mend or remove the images; what is mended takes part in the next run, and the rest of the set does now",
+        report=report,
+        pictures=tuple(images[:IMAGES]),
+    )
+
+
 def no_start(message: str) -> Alert:
     todo = f"mend what the message names, then run it again ({GUIDE}: failed)"
     return Alert(cause=f"start: {same(message)}", title="Assay: the pipeline cannot start", text=message, todo=todo)

@@ -81,6 +81,11 @@ class Ingest:
 
 
 @dataclass(frozen=True, kw_only=True, config=_config)
+class Gate:
+    max_quarantined_share: Share
+
+
+@dataclass(frozen=True, kw_only=True, config=_config)
 class Preprocess:
     height_px: Count
     width_px: Count
@@ -130,6 +135,7 @@ class Params:
     threads: Count
     paths: Paths
     ingest: Ingest
+    gate: Gate
     preprocess: Preprocess
     train: Train
     evaluate: Evaluate

@@ -1,15 +1,17 @@
 """The suites of expectations/: what the data must be, read and checked to the last key.
 
 A suite is a YAML file: `table`, and `expectations`, a list of {rule, type, severity, note, arguments of the type}; an
-expectation may name another `table` than its file does. `images` is the manifest with `copies`, `copy_labels` and
-`copy_splits`: how many images, labels and splits have the same pixels. `classes` has one row per class, `splits` one
-per split and class; both count only rows with a split. `share` is in (0, 1].
+expectation may name another `table` than its file does. `TABLES` says what the tables hold. The types are those of
+Great Expectations and of assay/custom_expectations.py.
+
+`quarantine: true` at a critical rule about single images: those that break it are set aside, and the gate closes only
+when they are more than `gate.max_quarantined_share` (params.yaml) of all.
 """
 
 import difflib
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +20,41 @@ import yaml
 from assay import manifest
 from assay.errors import AssayError
 
-COPIES = ("copies", "copy_labels", "copy_splits")
-COLUMNS = {
-    "images": (*manifest.SCHEMA.names, *COPIES),
-    "classes": ("label", "n_images", "share", "imbalance", *manifest.SPLITS),
-    "splits": ("split", "label", "n_images"),
+MEASURED = tuple(name for name in manifest.SCHEMA.names if name not in manifest.PIXELS)
+WAIVERS = "waivers.yaml"  # lies beside the suites and is none; see assay/waivers.py
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """What a rule can be about. The first columns that are `named` say which row it is."""
+
+    columns: tuple[str, ...]
+    rows: str  # what a row is, for people
+    named: tuple[str, ...] = ("path",)
+    empty: str = ""  # what it means that there are no rows; without that it is a critical failure
+
+
+# `images`: the manifest, and `listed` (a row of the source's table has it) and `has_file`. `labels`: one row per image
+# and name of a class; a null name for an image without a label. `classes` and `splits` count each class of an image
+# that has a split; `share` of the images, in (0, 1]. `pairs`: near-duplicates.
+TABLES = {
+    "images": Table(columns=(*MEASURED, "listed", "has_file"), rows="images"),
+    "labels": Table(columns=("path", "label", "split"), rows="labels"),
+    "classes": Table(
+        columns=("label", "n_images", "share", "imbalance", *manifest.SPLITS), rows="classes", named=("label",)
+    ),
+    "splits": Table(columns=("split", "label", "n_images"), rows="class splits", named=("split", "label")),
+    "pairs": Table(
+        columns=("path", "partner", "distance", "in_one_split", "across_splits", "same_label"),
+        rows="pairs",
+        empty="no near-duplicates",
+    ),
 }
-ROWS = {"images": "images", "classes": "classes", "splits": "class splits"}  # for people
+OF_DATA = tuple(TABLES)  # what `validate` knows of
+PER_IMAGE = ("images", "labels")  # tables whose rows are about one image
+NOT_NULL = "expect_column_values_to_not_be_null"
 SEVERITIES = ("critical", "warning", "info")
-OUR_KEYS = ("rule", "table", "type", "severity", "note")
+OUR_KEYS = ("rule", "table", "type", "severity", "note", "quarantine")
 # Arguments of every type that a suite must not set: ours to fill, or, like row_condition, known to name wrong rows
 # (github.com/fivetran/great_expectations/issues/3666).
 NOT_FOR_SUITES = {
@@ -53,7 +81,9 @@ class Rule:
     type: str
     severity: str
     note: str
+    quarantine: bool = False
     where: str  # file and rule: where to change it
+    not_null: frozenset[str] = frozenset()  # columns in which another critical rule forbids missing values
     arguments: dict[str, Any]
 
     @property
@@ -66,26 +96,48 @@ class Rule:
         return ", ".join(self.columns)
 
 
-def read(folder: Path) -> list[Rule]:
-    """Return the rules of all suites, sorted by file, in the order of each; a mistake in one is an `AssayError`."""
-    suites = sorted(folder.glob("*.yaml"))
+def read(folder: Path, tables: Collection[str] = TABLES) -> list[Rule]:
+    """Return the rules of all suites on these tables, sorted by file, in the order of each.
+
+    A mistake in any suite is an `AssayError`, and so is a folder that leaves nothing to check.
+    """
+    suites = sorted(file for file in folder.glob("*.yaml") if file.name != WAIVERS)
     if not suites:
         raise AssayError(f"{folder}: no suite in it, must hold at least one .yaml (params.yaml: paths.expectations)")
-    return [rule for file in suites for rule in _read_suite(file)]
+    rules = [rule for file in suites for rule in _read_suite(file) if rule.table in tables]
+    if not rules:
+        raise AssayError(f"{folder}: no expectation about {', '.join(tables)}, so nothing would be checked")
+    return [replace(rule, not_null=_not_null(rule, rules)) for rule in rules]
+
+
+def _not_null(rule: Rule, rules: list[Rule]) -> frozenset[str]:
+    forbid = [r for r in rules if r.type == NOT_NULL and r.severity == "critical" and r.table == rule.table]
+    return frozenset(r.column for r in forbid if r.rule != rule.rule)
 
 
 def known_classes(rules: Iterable[Rule]) -> list[str]:
-    """Return the classes that the suites allow as `label`, sorted."""
-    lists = [r for r in rules if r.type == "expect_column_values_to_be_in_set" and r.columns == ["label"]]
+    """Return the classes that critical rules allow as `label`, sorted."""
+    critical = [rule for rule in rules if rule.severity == "critical" and rule.columns == ["label"]]
+    lists = [rule for rule in critical if rule.type == "expect_column_values_to_be_in_set"]
     return sorted({label for rule in lists for label in rule.arguments["value_set"]})
 
 
 def great_expectations() -> Any:
-    """Return the package, told not to call home."""
+    """Return the package, told not to call home, with our expectations registered."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     import great_expectations  # 3 s, wanted only where suites are
 
+    from assay import custom_expectations  # noqa: F401  (to import them is to register them)
+
     return great_expectations
+
+
+def implementation(rule: Rule) -> Any:
+    """Return the class of the rule's type."""
+    great_expectations()
+    from great_expectations.expectations import registry
+
+    return registry.get_expectation_impl(rule.type)
 
 
 def _read_suite(file: Path) -> list[Rule]:
@@ -98,8 +150,8 @@ def _read_suite(file: Path) -> list[Rule]:
     if not isinstance(suite, dict):
         raise AssayError(f"{file}: holds no keys, must hold table and expectations")
     for key in suite:
-        _check_known(f"{file}: key", key, ("table", "expectations"))
-    _check_known(f"{file}: table", suite.get("table"), COLUMNS)
+        check_known(f"{file}: key", key, ("table", "expectations"))
+    check_known(f"{file}: table", suite.get("table"), TABLES)
     entries = suite.get("expectations")
     if not isinstance(entries, list) or not entries:
         raise AssayError(f"{file}: expectations: none, must be a list of at least one")
@@ -120,13 +172,15 @@ def _read_rule(file: Path, number: int, table: str, entry: Any) -> Rule:
     ours = {"table": table} | {key: value for key, value in entry.items() if key in OUR_KEYS}
     arguments = {key: value for key, value in entry.items() if key not in OUR_KEYS}
     rule = Rule(suite=file.stem, where=where, arguments=arguments, **ours)
-    _check_known(f"{where}: table", rule.table, COLUMNS)
-    _check_known(f"{where}: severity", rule.severity, SEVERITIES)
+    check_known(f"{where}: table", rule.table, TABLES)
+    check_known(f"{where}: severity", rule.severity, SEVERITIES)
     _check_arguments(rule)
+    _check_quarantine(rule)
     return rule
 
 
-def _check_known(where: str, value: Any, known: Collection[str]) -> None:
+def check_known(where: str, value: Any, known: Collection[str]) -> None:
+    """Raise `AssayError` with the nearest known value, or all, unless the value is one of them."""
     if value in known:
         return
     close = difflib.get_close_matches(str(value), known, n=1)
@@ -140,20 +194,20 @@ def _check_arguments(rule: Rule) -> None:
     from great_expectations.compatibility.pydantic import ValidationError
     from great_expectations.expectations import registry
 
-    _check_known(f"{rule.where}: type", rule.type, sorted(registry.list_registered_expectation_implementations()))
-    implementation = registry.get_expectation_impl(rule.type)
-    known = sorted(implementation.__fields__.keys() - NOT_FOR_SUITES)
+    check_known(f"{rule.where}: type", rule.type, sorted(registry.list_registered_expectation_implementations()))
+    kind = implementation(rule)
+    known = sorted(kind.__fields__.keys() - NOT_FOR_SUITES)
     for key, value in rule.arguments.items():
-        _check_known(f"{rule.where}: key", key, known)
+        check_known(f"{rule.where}: key", key, known)
         _check_argument(rule, key, value)
     try:
-        implementation(**rule.arguments)
+        kind(**rule.arguments)
     except ValidationError as error:
         wrong = error.errors()[0]
         key = "" if wrong["loc"] == ("__root__",) else f"{wrong['loc'][0]}: "
         raise AssayError(f"{rule.where}: {key}{wrong['msg']}") from None
     for column in rule.columns:
-        _check_known(f"{rule.where}: column", column, COLUMNS[rule.table])
+        check_known(f"{rule.where}: column", column, TABLES[rule.table].columns)
 
 
 def _check_argument(rule: Rule, key: str, value: Any) -> None:
@@ -166,3 +220,16 @@ def _check_argument(rule: Rule, key: str, value: Any) -> None:
         for label in value:
             if not isinstance(label, str):
                 raise AssayError(f"{rule.where}: value_set: {label!r}, must be a text: put it in quotes")
+
+
+def _check_quarantine(rule: Rule) -> None:
+    """Raise `AssayError` where it is not said of which images to set aside, or how many."""
+    if rule.quarantine is False:
+        return
+    where = f"{rule.where}: quarantine: {rule.quarantine!r}"
+    if rule.quarantine is not True:
+        raise AssayError(f"{where}, must be true or false")
+    if rule.severity != "critical" or rule.table not in PER_IMAGE or not hasattr(implementation(rule), "map_metric"):
+        raise AssayError(f"{where}, is only for critical rules about the rows of {' and '.join(PER_IMAGE)}")
+    if "mostly" in rule.arguments:
+        raise AssayError(f"{where}, so mostly must go: params.yaml: gate.max_quarantined_share says how many")

@@ -1,11 +1,23 @@
 """How the rules and what breaks them are said to people."""
 
+import difflib
+from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
 
 import pandas as pd
 
-from assay.suites import ROWS, Rule
+from assay.suites import TABLES, Rule
+
+AGREE = "expect_column_pair_values_to_agree"
+SPELT = "expect_column_values_to_be_spelt_one_way"
+OURS = {  # what a rule demands whose type does not say it, or not well
+    AGREE: "be the same for equal {column_A}",
+    SPELT: "be spelt in one way, case and white space included",
+    "expect_column_values_to_give_margin": (
+        "be enough images to know a recall of {recall} to within {max_margin} ({confidence} confidence)"
+    ),
+}
 
 
 def limit(rule: Rule) -> str:
@@ -13,19 +25,30 @@ def limit(rule: Rule) -> str:
     return demand(rule).replace("be ", "", 1)
 
 
-def rows_message(rule: Rule, rows: pd.DataFrame, failing: list[tuple[str, str]]) -> str:
+def rows_message(rule: Rule, rows: pd.DataFrame, failing: pd.DataFrame) -> str:
     if rule.column == "share":
-        held = ", ".join(f"{name!r} holds {value}" for name, value in failing)
-        allowed = limit(rule).removeprefix("at most ")
-        return f"{rule.rule}: {held} of {rows['n_images'].sum():,} images, the limit is {allowed} ({rule.where})"
-    counted = f"{len(failing):,} of {len(rows):,} {ROWS[rule.table]}"
-    return f"{rule.rule}: {counted}: {rule.column} must {demand(rule)}: {first(rule, failing)} ({rule.where})"
+        held = ", ".join(f"{row.name!r} holds {row.value}" for row in failing.head(5).itertuples(index=False))
+        n_images = round(rows["n_images"].iloc[0] / rows["share"].iloc[0])
+        most = limit(rule).removeprefix("at most ")
+        return f"{rule.rule}: {held} of {n_images:,} images, the limit is {most} ({rule.where})"
+    counted = f"{len(failing):,} of {len(rows):,} {TABLES[rule.table].rows}"
+    return f"{rule.rule}: {counted}: {subject(rule)} must {demand(rule)}: {first(rule, failing)} ({rule.where})"
 
 
-def first(rule: Rule, failing: list[tuple[str, str]]) -> str:
+def subject(rule: Rule) -> str:
+    return rule.columns[-1] if rule.type == AGREE else " and ".join(rule.columns)
+
+
+def first(rule: Rule, failing: pd.DataFrame) -> str:
     """Return the first five failures, and dots if there are more."""
-    named = [f"{name if rule.table == 'images' else repr(name)} ({value})" for name, value in failing[:5]]
+    named = [_one(rule, *row) for row in failing.head(5).itertuples(index=False, name=None)]
     return ", ".join(named + ["..."] * (len(failing) > 5))
+
+
+def _one(rule: Rule, name: str, value: str, partner: str) -> str:
+    shown = name if TABLES[rule.table].named == ("path",) else repr(name)
+    seen = "; ".join(filter(None, [value, f"like {partner}" if partner else ""]))
+    return f"{shown} ({seen})" if seen else shown
 
 
 def measure(rule: Rule) -> str:
@@ -38,10 +61,12 @@ def demand(rule: Rule) -> str:
     """Return what must be, as a verb: `be at least 8`."""
     verb = rule.type.partition("_to_")[2].replace("_", " ")
     mostly = rule.arguments.get("mostly", 1)
-    suffix = "" if mostly == 1 else f" in at least {percent(mostly)} of the {ROWS[rule.table]}"
+    suffix = "" if mostly == 1 else f" in at least {percent(mostly)} of the {TABLES[rule.table].rows}"
+    if rule.type in OURS:
+        return OURS[rule.type].format_map(rule.arguments) + suffix
     if "min_value" in rule.arguments or "max_value" in rule.arguments:
         return f"be {_bounds(rule)}{suffix}"
-    of_rows = ("column", "column_A", "column_B", "column_list", "mostly")
+    of_rows = ("column", "column_A", "column_B", "column_list", "ignore_row_if", "mostly")
     values = ", ".join(text(value) for key, value in rule.arguments.items() if key not in of_rows)
     if verb.endswith(" in set"):
         verb = verb.removesuffix("in set") + ("one of" if len(rule.arguments["value_set"]) > 1 else "")
@@ -82,3 +107,26 @@ def text(value: Any) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
+
+
+def spelling(name: str) -> str:
+    """Return what is left of a name without case and white space."""
+    return "".join(name.split()).casefold()
+
+
+def nearest(name: Any, known: Collection[str]) -> str | None:
+    """Return the known name that is spelt alike, or else is nearest; None: none is near."""
+    if not isinstance(name, str):
+        return None
+    alike = [each for each in known if spelling(each) == spelling(name)]
+    return next(iter(alike or difflib.get_close_matches(name, known, n=1)), None)
+
+
+def usual_spelling(names: "pd.Series[str]") -> dict[str, str]:
+    """Return for each name the commonest of those that differ from it in case and white space alone.
+
+    Of equally common ones the first in the alphabet.
+    """
+    counts = names.value_counts().sort_index(ascending=False).sort_values(kind="stable")
+    usual = {spelling(name): name for name in counts.index}
+    return {name: usual[spelling(name)] for name in counts.index}

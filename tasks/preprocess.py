@@ -30,9 +30,9 @@ class Plan:
 
 
 def main(p: params.Params) -> None:
-    gate.check_open(p.paths.passed, p.paths.manifest)
+    set_aside = gate.check_open(p.paths.passed, p.paths.manifest)
     rows = manifest.read(p.paths.manifest)
-    rows = rows[rows["split"].notna()].drop_duplicates("sha256").sort_values("sha256")
+    rows = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)].drop_duplicates("sha256").sort_values("sha256")
     task = manifest.task(p.paths.manifest)
     classes = labels.classes(rows["label"], task)
     rows["encoded"] = rows["label"].map({label: labels.encode(label, classes, task) for label in set(rows["label"])})

@@ -1,47 +1,120 @@
-"""Hold the manifest against expectations/ and leave a report, whatever it says."""
+"""Hold the manifest against expectations/ and leave a report, whatever it says.
 
-import csv
-import io
+results.json holds, with `failures.csv` beside it:
+
+    manifest      SHA-256 of the manifest
+    passed        whether the gate opens (but for a waiver that has run out by then)
+    n_images      rows of the manifest
+    quarantine    limit, share, n_images; paths: the images with a split that are set aside, none if they are too many
+    waivers       suite, expectation, names, why, until, where, n_used: how many failing rows it excuses
+    expectations  in the order of the suites: suite, expectation (the name of the rule), type, table, column, severity,
+                  success, observed, limit, n_rows, n_failed, n_waived, quarantine (whether it sets images aside), note,
+                  where, message, failures (the first names)
+
+failures.csv has every failing row, in the order of `expectations`: path (as in the source; of a rule that is not about
+images the class, or split/class), suite, expectation, severity, status (failed, set aside or waived), column, value,
+limit, partner (the image that it clashes with).
+"""
+
 from typing import Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 
-from assay import expectations, files, manifest, params, report, stage, suites, wording
+from assay import (
+    expectations,
+    files,
+    manifest,
+    params,
+    quarantine,
+    report,
+    stage,
+    suites,
+    tables,
+    waivers,
+    wording,
+)
 
-CSV_COLUMNS = ("name", "suite", "rule", "severity", "column", "value", "limit")
+CSV_COLUMNS = ("path", "suite", "expectation", "severity", "status", "column", "value", "limit", "partner")
 
 
 def main(p: params.Params) -> None:
     rows = manifest.read(p.paths.manifest)
-    rules = suites.read(p.paths.expectations)
-    tables = expectations.tables(rows, suites.known_classes(rules))
-    checked = expectations.check(rules, tables)
-    results = as_results(checked, files.sha256(p.paths.manifest), len(rows))
+    pairs = pq.read_table(p.paths.pairs).to_pandas()
+    task = manifest.task(p.paths.manifest)
+    rules = suites.read(p.paths.expectations, suites.OF_DATA)
+    granted = waivers.read(p.paths.expectations, rules)
+    classes = suites.known_classes(rules)
+    whole = tables.build(rows, pairs, task, classes)
+    waivers.check_names(granted, rules, whole)
+    excused = waivers.names(granted)
+
+    of_images = expectations.check([rule for rule in rules if rule.quarantine], whole, excused)
+    aside = quarantine.broken(rows, of_images)
+    found, of_images = quarantine.settle(rows, of_images, aside, p.gate.max_quarantined_share)
+    left = tables.build(rows[~aside], pairs, task, classes) if found.is_open and aside.any() else whole
+    of_rest = expectations.check([rule for rule in rules if not rule.quarantine], left, excused)
+    checked = sorted([*of_images, *of_rest], key=lambda result: rules.index(result.rule))
+
+    results = as_results(checked, found, granted, files.sha256(p.paths.manifest), len(rows))
     failures = failing_rows(checked)
     files.write_json(p.paths.validation / "results.json", results)
-    files.write_text(p.paths.validation / "failures.csv", as_csv(failures))
-    page = report.render("validation.html", failures=failures, counts=class_counts(tables["splits"]), **results)
+    files.write_text(p.paths.validation / "failures.csv", failures.to_csv(index=False, lineterminator="\n"))
+    counts = class_counts(left["splits"])
+    shown = failures.head(200).to_dict("records")
+    page = report.render("validation.html", failures=shown, n_failures=len(failures), counts=counts, **results)
     files.write_text(p.paths.validation / "index.html", page)
     files.write_json(p.paths.metrics.gate, {"gate": metrics(results)})
     print(*lines(results), f"report: {(p.paths.validation / 'index.html').as_posix()}", sep="\n")
 
 
-def as_results(checked: list[expectations.Result], manifest_sha256: str, n_images: int) -> dict[str, Any]:
-    """Return the content of results.json, which `gate` judges by."""
+def as_results(
+    checked: list[expectations.Result],
+    found: quarantine.Quarantine,
+    granted: list[waivers.Waiver],
+    manifest_sha256: str,
+    n_images: int,
+) -> dict[str, Any]:
+    """Return the content of results.json, as in the module's docstring, which `gate` judges by."""
     return {
         "manifest": manifest_sha256,
         "passed": all(result.success or result.severity != "critical" for result in checked),
         "n_images": n_images,
+        "quarantine": {
+            "limit": found.limit,
+            "share": found.share,
+            "n_images": found.n_images,
+            "paths": found.paths,
+        },
+        "waivers": [_as_waiver(waiver, checked) for waiver in granted],
         "expectations": [_as_result(result) for result in checked],
     }
+
+
+def _as_waiver(waiver: waivers.Waiver, checked: list[expectations.Result]) -> dict[str, Any]:
+    used = [r.waived["name"].isin(waiver.names).sum() for r in checked if _is_about(waiver, r.rule)]
+    return {
+        "suite": waiver.suite,
+        "expectation": waiver.rule,
+        "names": waiver.names,
+        "why": waiver.why,
+        "until": waiver.until.isoformat(),
+        "where": waiver.where,
+        "n_used": int(sum(used)),
+    }
+
+
+def _is_about(waiver: waivers.Waiver, rule: suites.Rule) -> bool:
+    return (waiver.suite, waiver.rule) == (rule.suite, rule.rule)
 
 
 def _as_result(result: expectations.Result) -> dict[str, Any]:
     rule = result.rule
     return {
         "suite": rule.suite,
-        "rule": rule.rule,
+        "expectation": rule.rule,
         "type": rule.type,
+        "table": rule.table,
         "column": rule.column,
         "severity": result.severity,
         "success": result.success,
@@ -49,39 +122,31 @@ def _as_result(result: expectations.Result) -> dict[str, Any]:
         "limit": wording.limit(rule),
         "n_rows": result.n_rows,
         "n_failed": len(result.failing),
+        "n_waived": len(result.waived),
+        "quarantine": rule.quarantine,
         "note": rule.note,
         "where": rule.where,
         "message": result.message,
-        "failures": [name for name, _ in result.failing[:10]],
+        "failures": result.failing["name"].head(10).tolist(),
     }
 
 
-def failing_rows(checked: list[expectations.Result]) -> list[dict[str, str]]:
-    """Return every row that breaks a rule, keys as in `CSV_COLUMNS`, in the order of the rules.
-
-    Where the rule holds all the same, `severity` is "set aside".
-    """
-    return [
-        {
-            "name": name,
-            "suite": r.rule.suite,
-            "rule": r.rule.rule,
-            "severity": "set aside" if r.success else r.severity,
-            "column": r.rule.column,
-            "value": value,
-            "limit": wording.limit(r.rule),
-        }
+def failing_rows(checked: list[expectations.Result]) -> pd.DataFrame:
+    """Return every row that breaks a rule, columns as in `CSV_COLUMNS`, in the order of the rules."""
+    parts = [
+        rows.rename(columns={"name": "path"}).assign(
+            suite=r.rule.suite,
+            expectation=r.rule.rule,
+            severity=r.severity,
+            status=status,
+            column=r.rule.column,
+            limit=wording.limit(r.rule),
+        )
         for r in checked
-        for name, value in r.failing
+        for status, rows in [("set aside" if r.success else "failed", r.failing), ("waived", r.waived)]
+        if len(rows)
     ]
-
-
-def as_csv(failures: list[dict[str, str]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, CSV_COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(failures)
-    return text.getvalue()
+    return pd.concat(parts)[list(CSV_COLUMNS)] if parts else pd.DataFrame(columns=list(CSV_COLUMNS))
 
 
 def class_counts(splits: pd.DataFrame) -> list[dict[str, Any]]:
@@ -91,7 +156,7 @@ def class_counts(splits: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def metrics(results: dict[str, Any]) -> dict[str, Any]:
-    """Return the numbers of metrics/gate.json: for each suite, and whether the gate will open."""
+    """Return the numbers of metrics/gate.json: for each suite, what is set aside, and whether the gate will open."""
     suites: dict[str, Any] = {}
     for r in results["expectations"]:
         suite = suites.setdefault(r["suite"], {"passed": 1, "n_failed": 0, "n_expectations": 0, "n_failed_rows": 0})
@@ -99,7 +164,7 @@ def metrics(results: dict[str, Any]) -> dict[str, Any]:
         suite["n_failed"] += int(not r["success"])
         suite["n_expectations"] += 1
         suite["n_failed_rows"] += r["n_failed"]
-    return suites | {"passed": int(results["passed"])}
+    return suites | {"n_quarantined": results["quarantine"]["n_images"], "passed": int(results["passed"])}
 
 
 def lines(results: dict[str, Any]) -> list[str]:
@@ -109,7 +174,11 @@ def lines(results: dict[str, Any]) -> list[str]:
     aside = [r for r in found if r["success"] and r["n_failed"]]
     verdict = "the gate will open" if results["passed"] else "the gate will close"
     head = f"{results['n_images']:,} images, {len(found)} expectations, {len(failed)} failed: {verdict}"
-    return [head, *(f"{r['severity']}: {r['message']}" for r in failed), *(f"set aside: {r['message']}" for r in aside)]
+    waived = [
+        f"waived until {w['until']}: {w['expectation']}: {w['n_used']:,} rows: {w['why']}" for w in results["waivers"]
+    ]
+    told = [f"{r['severity']}: {r['message']}" for r in failed] + [f"set aside: {r['message']}" for r in aside]
+    return [head, *told, *waived]
 
 
 if __name__ == "__main__":

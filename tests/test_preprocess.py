@@ -45,12 +45,16 @@ def write(paths: params.Paths, rows: pd.DataFrame, task: Task = "single_label") 
     manifest.write(
         paths.manifest, rows.reindex(columns=manifest.SCHEMA.names).astype({"border": object, "centre": object}), task
     )
-    files.write_json(paths.passed, {"gate": "open", "manifest": files.sha256(paths.manifest)})
+    files.write_json(paths.passed, {"gate": "open", "manifest": files.sha256(paths.manifest), "set_aside": []})
 
 
 def preprocess(p: params.Preprocess = P) -> None:
     loaded = params.load(Path(__file__).parent.parent / "params.yaml")
     task.main(dataclasses.replace(loaded, preprocess=p))
+
+
+def set_aside(paths: params.Paths, *names: str) -> None:
+    files.write_json(paths.passed, files.read_json(paths.passed) | {"set_aside": names})
 
 
 def shards(paths: params.Paths) -> dict[str, str]:
@@ -226,3 +230,17 @@ def test_altered_original_is_named(paths: params.Paths) -> None:
     tar.write_bytes(content[: offset + 20] + b"\0\1\2" + content[offset + 23 :])
     with pytest.raises(AssayError, match="1: not the bytes that were put in"):
         preprocess()
+
+
+def test_image_that_is_set_aside_is_in_no_record_and_comes_back(paths: params.Paths) -> None:
+    preprocess()
+    before = shards(paths)
+    set_aside(paths, "3.png")
+    preprocess()
+    names = {f"{number}.png" for number in range(7)} - {"3.png"}
+    shown = manifest.read(paths.manifest).set_index("sha256")["path"]
+    assert {shown[sha256] for sha256, _, _ in examples(paths, "train")} == names
+    assert records.read_index(paths.index).splits["train"].n_images == 6
+    set_aside(paths)
+    preprocess()
+    assert shards(paths) == before

@@ -82,15 +82,15 @@ def _run(images: Path) -> None:
 
 def _said(paths: params.Paths) -> Said:
     results = files.read_json(paths.validation / "results.json")
-    failed = {(r["suite"], r["rule"]): r["severity"] for r in results["expectations"] if not r["success"]}
+    failed = {(r["suite"], r["expectation"]): r["severity"] for r in results["expectations"] if not r["success"]}
     with (paths.validation / "failures.csv").open(newline="") as rows:
         lines = [_named(row) for row in csv.DictReader(rows)]
     return Said(lines, failed)
 
 
 def _named(row: dict[str, str]) -> Named:
-    mentions = " ".join([row["value"], row.get("partner") or ""])
-    return Named(row.get("path") or row["name"], row["suite"], row["rule"], row["severity"], mentions)
+    mentions = f"{row['value']} {row['partner']}"
+    return Named(row["path"], row["suite"], row["expectation"], row["severity"], mentions)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,80 @@
+"""The tables that suites speak about, made of the manifest: columns as in `suites.TABLES`."""
+
+from collections.abc import Collection
+
+import pandas as pd
+
+from assay import labels, manifest
+from assay.labels import Task
+from assay.suites import TABLES
+
+# What must hold before anything else can be said of an image: a rule on one of these sees the rows for which those
+# before it hold, and any other rule sees those for which all of them do.
+STEPS = ("listed", "has_file", "decodable")
+
+
+def build(
+    rows: pd.DataFrame, pairs: pd.DataFrame, task: Task = "single_label", classes: Collection[str] = ()
+) -> dict[str, pd.DataFrame]:
+    """Return every table.
+
+    `rows` is the manifest, `pairs` its near-duplicates as `path`, `partner` and `distance`. `classes` are those that
+    may be: no other is counted, and one that has no images has rows in `splits` all the same. Without them all are.
+    """
+    named = _labels(rows, task)
+    counted = named[named["split"].notna() & named["label"].notna()]
+    every = sorted(set(classes) or set(counted["label"]))
+    counted = counted[counted["label"].isin(every)]
+    counts = pd.crosstab(counted["label"], counted["split"]).reindex(every, columns=manifest.SPLITS, fill_value=0)
+    return {
+        "images": _images(rows),
+        "labels": named,
+        "classes": _classes(counts, int(rows["split"].notna().sum())),
+        "splits": _splits(counts),
+        "pairs": _pairs(pairs, rows),
+    }
+
+
+def _images(rows: pd.DataFrame) -> pd.DataFrame:
+    group = rows["group"].where(rows["group"] != "")
+    is_listed = rows["reason"] != manifest.UNLISTED
+    return rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna())
+
+
+def _labels(rows: pd.DataFrame, task: Task) -> pd.DataFrame:
+    """Return a row per image and class; none for an image that is in no class, nor for a file that no row lists."""
+    listed = rows.loc[rows["reason"] != manifest.UNLISTED, ["path", "label", "split"]]
+    if task == "single_label":
+        return listed.reset_index(drop=True)
+    names = {label: labels.names(label, task) for label in listed["label"].dropna().unique()}
+    several = listed.assign(label=[(None,) if pd.isna(label) else names[label] for label in listed["label"]])
+    return several[several["label"].map(len) > 0].explode("label", ignore_index=True).astype({"label": "str"})
+
+
+def _classes(counts: pd.DataFrame, n_all: int) -> pd.DataFrame:
+    """Return the classes that have images; `n_all`: images with a split."""
+    n_images = counts.sum(axis=1)
+    classes = counts.assign(n_images=n_images, share=n_images / max(n_all, 1), imbalance=n_images.max() / n_images)
+    found = classes[n_images > 0].rename_axis(index="label", columns=None).reset_index()
+    return found[list(TABLES["classes"].columns)]
+
+
+def _splits(counts: pd.DataFrame) -> pd.DataFrame:
+    rows = [(split, label, int(counts.loc[label, split])) for label in counts.index for split in manifest.SPLITS]
+    return pd.DataFrame(rows, columns=list(TABLES["splits"].columns))
+
+
+def _pairs(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the pairs of which both images are there; one without a split is in no split and across none."""
+    known = rows.drop_duplicates("path").set_index("path")[["label", "split"]]
+    both = pairs[pairs["path"].isin(known.index) & pairs["partner"].isin(known.index)].reset_index(drop=True)
+    own, other = known.loc[both["path"]].reset_index(), known.loc[both["partner"]].reset_index()
+    used = own["split"].notna() & other["split"].notna()
+    same = own["split"] == other["split"]
+    unlabelled = own["label"].isna() | other["label"].isna()
+    found = both.assign(
+        in_one_split=used & same,
+        across_splits=used & ~same,
+        same_label=(own["label"] == other["label"]) | unlabelled,
+    )
+    return found[list(TABLES["pairs"].columns)]
