@@ -7,6 +7,7 @@ import click
 
 from assay import files, params
 from assay.errors import AssayError
+from assay.labels import ACCURACY
 
 
 @click.group()
@@ -114,12 +115,13 @@ def results() -> None:
         click.echo(f"{'data':8} {'rejected, or not validated yet':70} {paths.validation / 'index.html'}")
         click.echo("what lies here of a model is an earlier run's")
         return
-    test, verdict = files.read_json(paths.metrics.eval)["eval"], files.read_json(paths.candidate)["verdict"]
-    accuracy = f"accuracy {test['accuracy']:.4f}, between {test['accuracy_low']:.4f} and {test['accuracy_high']:.4f}"
+    test, candidate = files.read_json(paths.metrics.eval)["eval"], files.read_json(paths.candidate)
+    word = ACCURACY[candidate.get("task", "single_label")]
+    accuracy = f"{word} {test['accuracy']:.4f}, between {test['accuracy_low']:.4f} and {test['accuracy_high']:.4f}"
     rows = [
         ("data", "passed", paths.validation / "index.html"),
         ("model", f"{accuracy}, on {test['n_images']:,} test images", paths.evaluation / "index.html"),
-        ("verdict", verdict, paths.card),
+        ("verdict", candidate["verdict"], paths.card),
     ]
     for name, seen, place in rows:
         click.echo(f"{name:8} {seen:70} {place}")

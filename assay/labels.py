@@ -51,6 +51,11 @@ def encode(label: str, classes: Sequence[str], task: Task) -> int | tuple[int, .
     return classes.index(held[0]) if task == "single_label" else tuple(int(name in held) for name in classes)
 
 
+def decode(marks: Iterable[Any], classes: Iterable[str]) -> str:
+    """Return the label of an image that is in the classes with a mark; of a single-label set that is one."""
+    return SEPARATOR.join(name for name, is_so in zip(classes, marks, strict=True) if is_so)
+
+
 def slugs(classes: Iterable[str]) -> dict[str, str]:
     """Return a key for each class that `dvc metrics diff` can show: no dot, no blank, no two alike.
 

@@ -1,37 +1,50 @@
 """Measures of a classifier. Pure: arrays in, numbers out.
 
-`labels` and `predicted` are int [N] in [0, K); `probabilities` float [N, K], rows that sum to 1. Every share is in
-[0, 1]. A class without a test image has recall and F1 0 and n 0, and no part in the means over classes.
+`actual` and `predicted` are bool [N, K]: the classes that an image is in, and those that the model names. Of a
+single-label set that is one class, of a multi-label set any number; an image is right if all K decisions are.
+`probabilities` are float [N, K]; rows of a single-label set sum to 1. Every share is in [0, 1]. A class without a test
+image has recall and F1 0 and n 0, and no part in the means over classes.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
 import numpy as np
 import sklearn.metrics
 
+from assay.labels import THRESHOLD, Task
+
 ROC_POINTS = 50  # of a class, at most
+RESAMPLES = 1000  # of the bootstrap
+AT_ONCE = 50
+SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassScore:
     n: int  # images of the class
-    precision: float  # 0 if it was never predicted
+    n_named: int  # images of which the model says that they are in it
+    n_found: int  # images of which it says so rightly
+    precision: float  # 0 if it was never named
+    precision_low: float
+    precision_high: float
     recall: float
     recall_low: float
     recall_high: float
     f1: float
+    auc: float | None  # of the ROC curve; None: all test images are of the class, or none
+    average_precision: float | None  # None: as for auc
 
 
 @dataclass(frozen=True, kw_only=True)
 class Bin:
-    """The images whose confidence, the probability of the predicted class, lies in one range."""
+    """The answers whose confidence lies in one range, see `calibration`."""
 
     confidence: float  # mean
     accuracy: float
-    n_images: int
+    n: int
 
 
 def wilson(right: int, n: int, confidence: float) -> tuple[float, float]:
@@ -45,68 +58,144 @@ def wilson(right: int, n: int, confidence: float) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
-def confusion(labels: np.ndarray, predicted: np.ndarray, n_classes: int) -> np.ndarray:
-    """Return the counts [K, K]; rows are the actual classes."""
-    return np.asarray(sklearn.metrics.confusion_matrix(labels, predicted, labels=range(n_classes)))
+def one_hot(numbers: np.ndarray, n_classes: int) -> np.ndarray:
+    """Return bool [N, K] with one class for each image, of their numbers [N]."""
+    return np.asarray(np.arange(n_classes) == numbers[:, None])
 
 
-def by_class(counts: np.ndarray, confidence: float) -> list[ClassScore]:
-    """Return the score of each class, from its confusion counts [K, K]."""
-    scores = []
-    for label, row in enumerate(counts):
-        right, n, named = int(row[label]), int(row.sum()), int(counts[:, label].sum())
-        low, high = wilson(right, n, confidence)
-        scores.append(
-            ClassScore(
-                n=n,
-                precision=right / max(named, 1),
-                recall=right / max(n, 1),
-                recall_low=low,
-                recall_high=high,
-                f1=2 * right / max(n + named, 1),
-            )
-        )
-    return scores
+def named(probabilities: np.ndarray, task: Task) -> np.ndarray:
+    """Return which classes the model names, bool [N, K]: the likeliest, or all that reach `THRESHOLD`."""
+    if task == "multi_label":
+        return np.asarray(probabilities >= THRESHOLD)
+    return one_hot(probabilities.argmax(axis=1), probabilities.shape[1])
 
 
-def overall(labels: np.ndarray, probabilities: np.ndarray, *, confidence: float, n_bins: int) -> dict[str, float]:
-    """Return the measures of the whole split; without `auc` when all images are of one class.
+def confusion(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """Return the counts [K, K] of a single-label set; rows are the actual classes."""
+    return np.asarray(actual.astype(int).T @ predicted.astype(int))
 
-    `baseline_accuracy` is what the commonest class as the answer to every image scores.
+
+def by_class(
+    actual: np.ndarray, predicted: np.ndarray, probabilities: np.ndarray, confidence: float
+) -> list[ClassScore]:
+    """Return the score of each class against all others."""
+    return [_score(*columns, confidence) for columns in zip(actual.T, predicted.T, probabilities.T, strict=True)]
+
+
+def _score(actual: np.ndarray, predicted: np.ndarray, scores: np.ndarray, confidence: float) -> ClassScore:
+    n, n_named, n_found = int(actual.sum()), int(predicted.sum()), int((actual & predicted).sum())
+    precision_low, precision_high = wilson(n_found, n_named, confidence)
+    recall_low, recall_high = wilson(n_found, n, confidence)
+    has_both = 0 < n < len(actual)
+    return ClassScore(
+        n=n,
+        n_named=n_named,
+        n_found=n_found,
+        precision=n_found / max(n_named, 1),
+        precision_low=precision_low,
+        precision_high=precision_high,
+        recall=n_found / max(n, 1),
+        recall_low=recall_low,
+        recall_high=recall_high,
+        f1=2 * n_found / max(n + n_named, 1),
+        auc=auc(actual, scores) if has_both else None,
+        average_precision=float(sklearn.metrics.average_precision_score(actual, scores)) if has_both else None,
+    )
+
+
+def overall(
+    actual: np.ndarray, probabilities: np.ndarray, task: Task, *, confidence: float, n_bins: int
+) -> dict[str, float]:
+    """Return the measures of the whole split, of which at least one image must be in a class.
+
+    `auc` and `average_precision` are means over classes, absent when no class has images with and without it.
+    `baseline_accuracy` is what the commonest answer to every image scores. `hamming_loss` is the share of wrong
+    decisions. Means over classes ("macro") have a bootstrap interval, for they are no share of independent images.
     """
-    n_classes = probabilities.shape[1]
-    counts = confusion(labels, probabilities.argmax(axis=1), n_classes)
-    seen = [score for score in by_class(counts, confidence) if score.n]
-    low, high = wilson(int(counts.trace()), len(labels), confidence)
-    areas = [
-        auc(labels == label, probabilities[:, label])
-        for label in range(n_classes)
-        if 0 < sum(labels == label) < len(labels)
-    ]
+    predicted = named(probabilities, task)
+    scores = by_class(actual, predicted, probabilities, confidence)
+    seen = [score for score in scores if score.n]
+    is_right = (actual == predicted).all(axis=1)
+    low, high = wilson(int(is_right.sum()), len(is_right), confidence)
+    macro, micro = f1_intervals(actual, predicted, confidence)
+    of_sets = {
+        "micro_f1": 2 * sum(s.n_found for s in scores) / sum(s.n + s.n_named for s in scores),
+        "micro_f1_low": micro[0],
+        "micro_f1_high": micro[1],
+        "hamming_loss": float((actual != predicted).mean()),
+    }
+    areas = {"auc": [s.auc for s in scores], "average_precision": [s.average_precision for s in scores]}
+    known = {name: [area for area in values if area is not None] for name, values in areas.items()}
     return {
-        "accuracy": counts.trace() / len(labels),
+        "accuracy": float(is_right.mean()),
         "accuracy_low": low,
         "accuracy_high": high,
-        "baseline_accuracy": counts.sum(axis=1).max() / len(labels),
+        "baseline_accuracy": np.unique(actual, axis=0, return_counts=True)[1].max() / len(actual),
         "macro_f1": float(np.mean([score.f1 for score in seen])),
-        "balanced_accuracy": float(np.mean([score.recall for score in seen])),
+        "macro_f1_low": macro[0],
+        "macro_f1_high": macro[1],
+        **(of_sets if task == "multi_label" else {"balanced_accuracy": float(np.mean([s.recall for s in seen]))}),
         "min_class_recall": min(score.recall for score in seen),
-        "log_loss": float(sklearn.metrics.log_loss(labels, probabilities, labels=range(n_classes))),
-        "calibration_error": calibration_error(calibration(labels, probabilities, n_bins)),
-        **({"auc": float(np.mean(areas))} if areas else {}),
+        "log_loss": _log_loss(actual, probabilities, task),
+        "calibration_error": calibration_error(calibration(actual, probabilities, task, n_bins)),
+        **{name: float(np.mean(values)) for name, values in known.items() if values},
     }
 
 
-def calibration(labels: np.ndarray, probabilities: np.ndarray, n_bins: int) -> list[Bin]:
-    """Return the bins of equal width that hold images, by rising confidence."""
-    confidence = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == labels
+def f1_intervals(
+    actual: np.ndarray, predicted: np.ndarray, confidence: float
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Return the intervals of macro and micro F1: percentiles of the bootstrap over images.
+
+    B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. A class that a resample lacks has
+    no part in its mean, as in the estimate.
+    """
+    macro, micro = [], []
+    for n_found, n, n_named in _resampled(actual, predicted):
+        f1 = np.divide(2 * n_found, n + n_named, out=np.full(n.shape, np.nan), where=n > 0)
+        any_class = (n > 0).any(axis=1)
+        macro.append(np.nanmean(f1[any_class], axis=1))
+        micro.append(2 * n_found.sum(axis=1) / np.maximum((n + n_named).sum(axis=1), 1))
+    ends = [50 * (1 - confidence), 50 * (1 + confidence)]
+    (macro_low, macro_high), (micro_low, micro_high) = (
+        np.percentile(np.concatenate(values), ends) for values in (macro, micro)
+    )
+    return (float(macro_low), float(macro_high)), (float(micro_low), float(micro_high))
+
+
+def _resampled(actual: np.ndarray, predicted: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield n_found, n and n_named of each class in `AT_ONCE` resamples of the images [3, AT_ONCE, K]."""
+    rng, n_images = np.random.default_rng(SEED), len(actual)
+    counted = np.concatenate([actual & predicted, actual, predicted], axis=1).astype(np.float64)
+    for _ in range(RESAMPLES // AT_ONCE):
+        drawn = [np.bincount(rng.integers(n_images, size=n_images), minlength=n_images) for _ in range(AT_ONCE)]
+        yield np.stack(np.split(np.array(drawn, np.float64) @ counted, 3, axis=1))
+
+
+def _log_loss(actual: np.ndarray, probabilities: np.ndarray, task: Task) -> float:
+    """Return the mean over images, of a multi-label set over all decisions."""
+    if task == "multi_label":
+        return float(sklearn.metrics.log_loss(actual.ravel(), probabilities.ravel(), labels=[False, True]))
+    numbers = actual.argmax(axis=1)
+    return float(sklearn.metrics.log_loss(numbers, probabilities, labels=range(actual.shape[1])))
+
+
+def calibration(actual: np.ndarray, probabilities: np.ndarray, task: Task, n_bins: int) -> list[Bin]:
+    """Return the bins of equal width that hold answers, by rising confidence.
+
+    Confidence is the probability of the class that is named, and accuracy how often that is right. Of a multi-label set
+    it is every probability, and accuracy how often the image is in that class.
+    """
+    if task == "multi_label":
+        confidence, is_so = probabilities.ravel(), actual.ravel()
+    else:
+        confidence, is_so = probabilities.max(axis=1), actual[range(len(actual)), probabilities.argmax(axis=1)]
     numbers = np.minimum((confidence * n_bins).astype(int), n_bins - 1)
     return [
         Bin(
             confidence=float(confidence[numbers == number].mean()),
-            accuracy=float(right[numbers == number].mean()),
-            n_images=int((numbers == number).sum()),
+            accuracy=float(is_so[numbers == number].mean()),
+            n=int((numbers == number).sum()),
         )
         for number in np.unique(numbers)
     ]
@@ -114,8 +203,8 @@ def calibration(labels: np.ndarray, probabilities: np.ndarray, n_bins: int) -> l
 
 def calibration_error(bins: Sequence[Bin]) -> float:
     """Return the expected calibration error: Guo et al. 2017, https://arxiv.org/abs/1706.04599, equation 3."""
-    n_images = sum(found.n_images for found in bins)
-    return sum(found.n_images / n_images * abs(found.accuracy - found.confidence) for found in bins)
+    n = sum(found.n for found in bins)
+    return sum(found.n / n * abs(found.accuracy - found.confidence) for found in bins)
 
 
 def auc(positive: np.ndarray, scores: np.ndarray) -> float:

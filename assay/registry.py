@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from assay import params
+from assay.labels import ACCURACY, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,14 +22,17 @@ class Check:
     text: str
 
 
-def absolute_checks(metrics: dict[str, Any], p: params.Register) -> list[Check]:
-    """Return whether the model is good enough by itself; `metrics` is what `evaluate` left, rates in [0, 1]."""
+def absolute_checks(metrics: dict[str, Any], task: Task, p: params.Register) -> list[Check]:
+    """Return whether the model is good enough by itself; `metrics` is what `evaluate` left, rates in [0, 1].
+
+    The accuracy of a multi-label model is its exact match: an image counts when all its classes are right.
+    """
     low, worst = metrics["accuracy_low"], metrics["min_class_recall"]
     return [
         Check(
             name="accuracy",
             passed=low >= p.min_accuracy,
-            text=f"accuracy {metrics['accuracy']:.4f} is at least {low:.4f} by its interval, the limit is "
+            text=f"{ACCURACY[task]} {metrics['accuracy']:.4f} is at least {low:.4f} by its interval, the limit is "
             f"{p.min_accuracy} (params.yaml: register.min_accuracy)",
         ),
         Check(
@@ -46,13 +50,17 @@ def champion_of(champions: list[dict[str, Any]], model_sha256: str) -> dict[str,
     return others[-1] if others else None
 
 
-def compare(champion: dict[str, Any], test: pd.DataFrame, p: params.Register) -> Check:
+def compare(champion: dict[str, Any], test: pd.DataFrame, task: Task, p: params.Register) -> Check:
     """Return whether the model is no worse than the champion on the test images that both were measured on.
 
     `test`: one row per test image with `sha256`, `batch` (the number of its batch) and `correct`. No image ever leaves
     the test split or joins an old batch, so the champion's test images are those up to its last batch. The p-value is
-    that of the exact one-sided McNemar test (doi.org/10.1007/BF02295996).
+    that of the exact one-sided McNemar test (doi.org/10.1007/BF02295996). It needs independent pairs: so of a
+    multi-label set too it compares images (all classes right, or not) and not decisions, of which one image has many.
     """
+    if champion.get("task", "single_label") != task:
+        text = f"champion {champion['version']} was made for other labels: {champion.get('task', 'single_label')}"
+        return Check(name="champion", passed=False, text=f"{text}, and this model for {task}")
     both = test[test["batch"] <= champion["last_batch"]]
     if both.empty:
         return Check(name="champion", passed=False, text=f"no test image in common with champion {champion['version']}")
@@ -63,7 +71,7 @@ def compare(champion: dict[str, Any], test: pd.DataFrame, p: params.Register) ->
     p_value = binomtest(worse, worse + better, alternative="greater").pvalue if worse + better else 1.0
     text = (
         f"{worse - better:+,} errors against champion {champion['version']} on the {len(both):,} test images that both "
-        f"have seen: accuracy drops by {drop:.4f}, the limit is {p.max_accuracy_drop} "
+        f"have seen: {ACCURACY[task]} drops by {drop:.4f}, the limit is {p.max_accuracy_drop} "
         f"(params.yaml: register.max_accuracy_drop); one-sided McNemar p = {p_value:.3f}"
     )
     return Check(name="champion", passed=drop <= p.max_accuracy_drop, text=text)

@@ -15,6 +15,7 @@ from gto.versions import SemVer
 
 from assay import files, params, tracking
 from assay.errors import AssayError
+from assay.labels import ACCURACY
 
 ARTIFACT = "classifier"  # its name in dvc.yaml
 STAGE = "champion"  # GTO's word for what a version is in use as: tags `classifier#champion#N`
@@ -69,6 +70,7 @@ def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None
     champion = {
         "version": version,
         "model": model,
+        "task": candidate["task"],
         "last_batch": candidate["last_batch"],
         "errors": candidate["errors"],
     }
@@ -84,7 +86,8 @@ def _commit(made: list[str], version: str, candidate: dict[str, Any], p: params.
         return
     accuracy = files.read_json(p.paths.metrics.eval)["eval"]["accuracy"]
     checks = "\n".join(f"{'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"])
-    _git("commit", "-m", f"Release {ARTIFACT} {version}: {candidate['verdict']}, accuracy {accuracy}", "-m", checks)
+    measured = f"{ACCURACY[candidate['task']]} {accuracy}"
+    _git("commit", "-m", f"Release {ARTIFACT} {version}: {candidate['verdict']}, {measured}", "-m", checks)
 
 
 def _assign(version: str) -> bool:

@@ -5,32 +5,34 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from assay import files, gate, manifest, params, records, registry, report, stage
+from assay import files, gate, labels, manifest, params, records, registry, report, stage
 
 
 def main(p: params.Params) -> None:
     gate.check_open(p.paths.passed, p.paths.manifest)
     metrics = files.read_json(p.paths.metrics.eval)["eval"]
+    index = records.read_index(p.paths.index)
     test = read_test(p.paths)
     model_sha256 = files.sha256(p.paths.model)
     champion = registry.champion_of(files.read_json(p.paths.champions), model_sha256)
-    checks = registry.absolute_checks(metrics, p.register)
-    checks += [registry.compare(champion, test, p.register)] if champion else []
+    checks = registry.absolute_checks(metrics, index.task, p.register)
+    checks += [registry.compare(champion, test, index.task, p.register)] if champion else []
     candidate = {
         "verdict": registry.verdict(checks),
         "checks": [asdict(check) for check in checks],
         "champion": champion and champion["version"],
         "model": {"sha256": model_sha256, "bytes": p.paths.model.stat().st_size},
+        "task": index.task,
         "data": {"manifest": files.sha256(p.paths.manifest)},
         "split": {"test": hashlib.sha256("".join(test["sha256"]).encode()).hexdigest(), "n_test_images": len(test)},
         "last_batch": int(test["batch"].max()),
         "errors": test.loc[~test["correct"], "sha256"].tolist(),
     }
     files.write_json(p.paths.candidate, candidate)
-    index = records.read_index(p.paths.index)
     data = files.read_json(p.paths.metrics.data)["data"]
     shape = {"height_px": index.height_px, "width_px": index.width_px, "channels": index.channels}
-    card = report.render("card.md", candidate=candidate, metrics=metrics, data=data, classes=index.classes, **shape)
+    about = {"metrics": metrics, "data": data, "classes": index.classes, "threshold": labels.THRESHOLD}
+    card = report.render("card.md", candidate=candidate, **about, **shape)
     files.write_text(p.paths.card, card)
     against = f"champion {champion['version']}" if champion else "no champion yet"
     print(f"{candidate['verdict']} ({against})", *(f"  {'+' if c.passed else '-'} {c.text}" for c in checks), sep="\n")

@@ -8,39 +8,69 @@ import numpy as np
 import pandas as pd
 import pytest
 import sklearn.metrics
-from test_dataset import write_data
+from test_dataset import write_data, write_sets
 
-from assay import dataset, files, manifest, model, params
+from assay import dataset, files, manifest, model, params, records
 from assay.errors import AssayError
+from assay.labels import Task
+from assay.tensors import keras, tf
 from tasks import evaluate
 
 ROOT = Path(__file__).parents[1]
 P = params.load(ROOT / "params.yaml")
 
 
-def write_inputs(folder: Path) -> None:
+def write_inputs(folder: Path, task: Task = "single_label") -> None:
     """Write the shards, a manifest, its pass and an untrained model, which is wrong about many images."""
-    index = write_data(folder, counts={"train": (3, 3, 3), "val": (1, 1, 1), "test": (4, 5, 6)})
+    if task == "multi_label":
+        index = write_sets(folder, n_images={"train": 8, "val": 8, "test": 20})
+    else:
+        index = write_data(folder, counts={"train": (3, 3, 3), "val": (1, 1, 1), "test": (4, 5, 6)})
     rows = [
-        {"path": f"{index.classes[label]}/<{sha256.decode()[:8]}>.png", "label": index.classes[label], "split": split}
+        {"path": f"{_label(label, index)}/<{sha256.decode()[:8]}>.png", "label": _label(label, index), "split": split}
         | {"sha256": sha256.decode(), "bytes": 1, "decodable": True, "reason": "", "format": "PNG", "width_px": 16}
         | {"height_px": 16, "mode": "L", "pixels": sha256.decode(), "batch": "0001-0.tar", "offset": 0}
         for split in manifest.SPLITS
         for _, numbers, hashes in dataset.named(folder / P.paths.records, index, split, batch_images=8)
         for label, sha256 in zip(numbers.numpy(), hashes.numpy(), strict=True)
     ]
-    manifest.write(folder / P.paths.manifest, pd.DataFrame(rows, columns=manifest.SCHEMA.names))
+    table = pd.DataFrame(rows, columns=manifest.SCHEMA.names).astype(dict.fromkeys(manifest.PIXELS, object))
+    manifest.write(folder / P.paths.manifest, table, task)
     passed = {"gate": "open", "manifest": files.sha256(folder / P.paths.manifest)}
     files.write_json(folder / P.paths.passed, passed)
     model.set_up(threads=2, seed=0)
     untrained = model.build(index, dataclasses.replace(P.train, filters=(4, 8)))
-    model.write(folder / P.paths.model, untrained, index.classes)
+    if task == "multi_label":
+        spread(untrained, dataset.ordered(folder / P.paths.records, index, "test", batch_images=20))
+    model.write(folder / P.paths.model, untrained, index.classes, task)
+
+
+def spread(untrained: keras.Model, images: tf.data.Dataset) -> None:
+    """Set the last bias so that the model names each class in half of the images."""
+    p = untrained.predict(images, verbose=0)
+    kernel, bias = untrained.get_layer("probabilities").get_weights()
+    untrained.get_layer("probabilities").set_weights([kernel, bias - np.median(np.log(p / (1 - p)), axis=0)])
+
+
+def _label(label: np.ndarray, index: records.Index) -> str:
+    if index.task == "single_label":
+        return index.classes[label]
+    return "|".join(name for name, is_so in zip(index.classes, label, strict=True) if is_so)
 
 
 @pytest.fixture(scope="module")
 def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder, before = tmp_path_factory.mktemp("evaluate"), Path.cwd()
-    write_inputs(folder)
+    return evaluate_in(tmp_path_factory.mktemp("evaluate"), "single_label")
+
+
+@pytest.fixture(scope="module")
+def evaluated_sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return evaluate_in(tmp_path_factory.mktemp("evaluate"), "multi_label")
+
+
+def evaluate_in(folder: Path, task: Task) -> Path:
+    before = Path.cwd()
+    write_inputs(folder, task)
     os.chdir(folder)
     try:
         evaluate.main(dataclasses.replace(P, threads=2))
@@ -101,8 +131,8 @@ def test_plots_have_their_columns(evaluated: Path) -> None:
     assert list(roc) == ["class", "false_positive_rate", "true_positive_rate"]
     assert set(roc["class"]) == {"a", "b", "c"}
     calibration = pd.read_csv(evaluated / P.paths.calibration)
-    assert list(calibration) == ["confidence", "accuracy", "n_images"]
-    assert calibration["n_images"].sum() == 15
+    assert list(calibration) == ["confidence", "accuracy", "n"]
+    assert calibration["n"].sum() == 15
 
 
 def test_the_page_shows_each_wrong_image_with_its_path_and_needs_no_network(
@@ -139,14 +169,101 @@ def test_empty_test_split_is_said(tmp_path: Path) -> None:
         evaluate.predict(P.paths, index)
 
 
+def test_no_test_image_in_any_class_is_said(tmp_path: Path) -> None:
+    index = write_sets(tmp_path, n_images={"test": 1})
+    with pytest.raises(AssayError, match="test: none of 1 images is in a class"):
+        evaluate.predict(P.paths, index)
+
+
+SCORE = evaluate.metrics.ClassScore(
+    n=1, n_named=1, n_found=1, precision=1, precision_low=0, precision_high=1, recall=1, recall_low=0, recall_high=1,
+    f1=1, auc=None, average_precision=None,
+)  # fmt: skip
+
+
 def test_classes_whose_names_clash_keep_their_own_metrics() -> None:
-    score = evaluate.metrics.ClassScore(n=1, precision=1, recall=1, recall_low=0, recall_high=1, f1=1)
-    found = evaluate.as_metrics({}, {"v1.0": score, "v1 0": score, "v1_0": score})
+    found = evaluate.as_metrics({}, {"v1.0": SCORE, "v1 0": SCORE, "v1_0": SCORE}, 3)
     assert len(found["class"]) == 3
     assert not any("." in name for name in found["class"])
 
 
-def test_class_that_no_test_image_has_leaves_no_hole_in_the_metrics() -> None:
-    counts = evaluate.metrics.confusion(np.array([0, 1]), np.array([0, 1]), 3)
-    scores = dict(zip("abc", evaluate.metrics.by_class(counts, 0.95), strict=True))
-    assert evaluate.as_metrics({}, scores)["class"]["c"] == {"precision": 0, "recall": 0, "f1": 0, "n": 0}
+def test_class_without_an_area_leaves_no_hole_in_the_metrics() -> None:
+    assert evaluate.as_metrics({}, {"c": SCORE}, 1)["class"]["c"] == {"precision": 1, "recall": 1, "f1": 1, "n": 1}
+
+
+class TestMultiLabel:
+    @pytest.fixture(scope="class")
+    def found(self, evaluated_sets: Path) -> pd.DataFrame:
+        return pd.read_csv(evaluated_sets / P.paths.predictions, keep_default_na=False)
+
+    def marks(self, labels: "pd.Series[str]") -> np.ndarray:
+        return np.array([[name in label.split("|") for name in "abc"] for label in labels])
+
+    def test_predicted_classes_are_those_that_reach_a_half(self, found: pd.DataFrame) -> None:
+        probabilities = found[["p_a", "p_b", "p_c"]].to_numpy()
+        np.testing.assert_array_equal(self.marks(found["predicted"]), probabilities >= 0.5)
+        assert found["predicted"].nunique() > 2
+        sure = np.maximum(probabilities, 1 - probabilities).min(axis=1)
+        np.testing.assert_allclose(found["probability"], sure, atol=2e-6)
+
+    def test_labels_are_those_of_the_manifest(self, evaluated_sets: Path, found: pd.DataFrame) -> None:
+        rows = manifest.read(evaluated_sets / P.paths.manifest)
+        test = rows[rows["split"] == "test"].set_index("sha256")["label"]
+        assert dict(zip(found["sha256"], found["label"], strict=True)) == test.to_dict()
+        assert "" in set(found["label"])
+
+    def test_metrics_are_those_of_the_predictions(self, evaluated_sets: Path, found: pd.DataFrame) -> None:
+        told = json.loads((evaluated_sets / P.paths.metrics.eval).read_text())["eval"]
+        actual, predicted = self.marks(found["label"]), self.marks(found["predicted"])
+        probabilities = found[["p_a", "p_b", "p_c"]].to_numpy()
+        expected = {
+            "accuracy": sklearn.metrics.accuracy_score(actual, predicted),
+            "macro_f1": sklearn.metrics.f1_score(actual, predicted, average="macro"),
+            "micro_f1": sklearn.metrics.f1_score(actual, predicted, average="micro"),
+            "hamming_loss": sklearn.metrics.hamming_loss(actual, predicted),
+            "auc": sklearn.metrics.roc_auc_score(actual, probabilities),
+            "average_precision": sklearn.metrics.average_precision_score(actual, probabilities),
+            "n_images": 20,
+        }
+        assert {name: told[name] for name in expected} == pytest.approx(expected, abs=1e-4)
+        for name in ("accuracy", "macro_f1", "micro_f1"):
+            assert told[f"{name}_low"] < told[name] < told[f"{name}_high"]
+        precision = sklearn.metrics.precision_score(actual, predicted, average=None)
+        assert [told["class"][name]["precision"] for name in "abc"] == pytest.approx(precision.tolist(), abs=1e-4)
+
+    def test_confusion_has_a_two_by_two_for_each_class(self, evaluated_sets: Path, found: pd.DataFrame) -> None:
+        rows = pd.read_csv(evaluated_sets / P.paths.confusion)
+        assert len(rows) == 12
+        counts = rows.set_index(["actual", "predicted"])["count"]
+        expected = sklearn.metrics.multilabel_confusion_matrix(
+            self.marks(found["label"]), self.marks(found["predicted"])
+        )
+        for name, of_class in zip("abc", expected, strict=True):
+            places = [f"{name} (not)", name]
+            assert [[counts[actual, said] for said in places] for actual in places] == of_class.tolist()
+
+    def test_the_page_says_what_is_missed_and_what_is_wrongly_named(
+        self, evaluated_sets: Path, found: pd.DataFrame
+    ) -> None:
+        page = (evaluated_sets / P.paths.evaluation / "index.html").read_text()
+        actual, predicted = self.marks(found["label"]), self.marks(found["predicted"])
+        is_wrong = (actual != predicted).any(axis=1)
+        assert page.count("data:image/png;base64,") == is_wrong.sum() > 3
+        assert page.count(">missed <strong>") == (actual & ~predicted).sum()
+        assert page.count(">wrongly <strong>") == (predicted & ~actual).sum()
+        for said in (
+            "are right in every class",
+            "exact match",
+            "reaches 0.5",
+            "commonest set of classes",
+            "none of the",
+        ):
+            assert said in page
+        assert "taken for" not in page
+
+    def test_evaluating_again_gives_the_same_bytes(self, evaluated_sets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        outs = [P.paths.predictions, P.paths.metrics.eval, P.paths.evaluation / "index.html"]
+        monkeypatch.chdir(evaluated_sets)
+        before = [files.sha256(file) for file in outs]
+        evaluate.main(dataclasses.replace(P, threads=2))
+        assert [files.sha256(file) for file in outs] == before
