@@ -36,7 +36,7 @@ def write_inputs(folder: Path, task: Task = "single_label") -> None:
     ]
     table = pd.DataFrame(rows, columns=manifest.SCHEMA.names).astype(dict.fromkeys(manifest.PIXELS, object))
     manifest.write(folder / P.paths.manifest, table, task)
-    passed = {"gate": "open", "manifest": files.sha256(folder / P.paths.manifest)}
+    passed = {"gate": "open", "manifest": files.sha256(folder / P.paths.manifest), "set_aside": []}
     files.write_json(folder / P.paths.passed, passed)
     model.set_up(threads=2, seed=0)
     untrained = model.build(index, dataclasses.replace(P.train, filters=(4, 8)))
