@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pandas as pd
 import PIL
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow as pa
 from assay import files
 
 MADE_BY = b"made_by"
+PIECE = 100_000  # rows in memory while a part is written
 
 
 def stamp(place: str) -> str:
@@ -49,20 +51,22 @@ def read(folder: Path, schema: pa.Schema, made_by: str) -> pa.Table:
     return pa.concat_tables([part.replace_schema_metadata(None) for part in usable] or [schema.empty_table()])
 
 
-def add(folder: Path, rows: pa.Table, made_by: str) -> Path:
-    """Write the rows as one more part, and return its file."""
+def add(folder: Path, rows: pa.Table, made_by: str, kept: np.ndarray | None = None) -> Path:
+    """Write the rows, of which only some may be `kept`, as one more part, and return its file."""
     last = int(_parts(folder)[-1].stem) if _parts(folder) else 0
     part = folder / f"{last + 1:09d}.arrow"
     schema = rows.schema.with_metadata({MADE_BY: made_by.encode()})
     with files.replacing(part) as out, pa.ipc.new_file(out, schema) as writer:
-        # In one piece: columns of fixed width then are one array each.
-        writer.write_table(rows.replace_schema_metadata(schema.metadata).combine_chunks())
+        for start in range(0, len(rows), PIECE):
+            piece = rows.slice(start, PIECE)
+            piece = piece if kept is None else piece.filter(pa.array(kept[start : start + PIECE]))
+            writer.write_table(piece.replace_schema_metadata(schema.metadata).combine_chunks())
     return part
 
 
-def write(folder: Path, rows: pa.Table, made_by: str) -> None:
-    """Make the rows all that the memo holds."""
-    only = add(folder, rows, made_by)
+def write(folder: Path, rows: pa.Table, made_by: str, kept: np.ndarray | None = None) -> None:
+    """Make the rows, or those that are `kept`, all that the memo holds."""
+    only = add(folder, rows, made_by, kept)
     for part in set(_parts(folder)) - {only}:
         part.unlink()
 

@@ -11,12 +11,22 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import combinations, pairwise
+from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from assay.errors import AssayError
+
+
+class Thumbnails(Protocol):
+    """An array [N, 32, 32], or what is read from the disk like one."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, which: Any, /) -> np.ndarray: ...
+
 
 BITS = 64
 LISTED = 8  # images of one hash that are paired with all others; 10,000 blank ones would make 5e7 pairs
@@ -137,7 +147,7 @@ def _runs(start: np.ndarray, stop: np.ndarray) -> Iterator[tuple[np.ndarray, np.
         yield some[low:high].repeat(few), place
 
 
-def candidates(thumbnails: np.ndarray) -> np.ndarray:
+def candidates(thumbnails: Thumbnails) -> np.ndarray:
     """Return the pairs of thumbnails [N, 32, 32] that may be near-duplicates: `confirm` decides.
 
     A hash has a bit for each of 8x8 frequencies: whether it is above the median of the set, so that what all images of
@@ -149,7 +159,7 @@ def candidates(thumbnails: np.ndarray) -> np.ndarray:
     return _pairs(codes[0], codes, _radius(codes[0]))
 
 
-def _codes(thumbnails: np.ndarray) -> list[np.ndarray]:
+def _codes(thumbnails: Thumbnails) -> list[np.ndarray]:
     """Return the hashes [N] of the images and of each of their variants."""
     waves = [(_waves(8, *v[:2]), _waves(8, *v[2:])) for v in [(0.0,) * 4, *VARIANTS]]
     sample = thumbnails[:: max(1, len(thumbnails) // 4096)]
@@ -217,7 +227,7 @@ TRIED = np.stack(
 PLAIN = TRIED[STEPS, STEPS]
 
 
-def distance(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
+def distance(thumbnails: Thumbnails, pairs: np.ndarray) -> np.ndarray:
     """Return how much of each pair's contrast the other image leaves unexplained, float64 [P] in [0, 1].
 
     The frequencies of each thumbnail [N, 32, 32] are fitted to those of the other by least squares, by themselves
@@ -227,8 +237,13 @@ def distance(thumbnails: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """
     blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        found = threads.map(lambda block: _distance(*thumbnails[block.T].astype(np.float32)), blocks)
+        found = threads.map(lambda block: _distance(*_both(thumbnails, block)), blocks)
         return np.concatenate([np.empty(0), *found]).astype(np.float64)
+
+
+def _both(thumbnails: Thumbnails, pairs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the second thumbnail of each pair, float32 [P, 32, 32]."""
+    return thumbnails[pairs[:, 0]].astype(np.float32), thumbnails[pairs[:, 1]].astype(np.float32)
 
 
 def _distance(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -281,7 +296,7 @@ def _terms(source: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarr
     return np.stack([term.reshape(n, -1) for term in terms], axis=1)
 
 
-def calibrate(thumbnails: np.ndarray, seed: int) -> float:
+def calibrate(thumbnails: Thumbnails, seed: int) -> float:
     """Return the distance below which a pair of this set is a near-duplicate, in [0, `MOST`].
 
     At most `RATE` of the pairs of different pictures are below it, and `PER_IMAGE` for each image, so that a set of
@@ -291,18 +306,24 @@ def calibrate(thumbnails: np.ndarray, seed: int) -> float:
     n = len(thumbnails)
     pairs = np.sort(np.random.default_rng(seed).integers(0, max(n, 1), (SAMPLE, 2)), axis=1)
     pairs = np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
-    apart = np.any([(thumbnails[pairs[:, 0], row] != thumbnails[pairs[:, 1], row]).any(1) for row in range(SIDE_PX)], 0)
-    if not apart.any():
+    blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
+    pairs = np.concatenate([pairs[:0], *(block[_differ(thumbnails, block)] for block in blocks)])
+    if not len(pairs):
         return MOST
     rare = min(max(RARE, 1 / n), 0.1)
-    near, far = np.quantile(distance(thumbnails, pairs[apart]), [rare, 10 * rare])
+    near, far = np.quantile(distance(thumbnails, pairs), [rare, 10 * rare])
     if not far:
         return 0.0
     decades = np.log10(rare / min(RATE, 2 * PER_IMAGE / n))
     return float(min(MOST, near * max(near / far, 1 / FALL) ** decades))
 
 
-def confirm(thumbnails: np.ndarray, pairs: np.ndarray, threshold: float) -> np.ndarray:
+def _differ(thumbnails: Thumbnails, pairs: np.ndarray) -> np.ndarray:
+    differ: np.ndarray = (thumbnails[pairs[:, 0]] != thumbnails[pairs[:, 1]]).any((1, 2))
+    return differ
+
+
+def confirm(thumbnails: Thumbnails, pairs: np.ndarray, threshold: float) -> np.ndarray:
     """Return whether each pair [P] is one picture: resaved, resized, brightened, blurred, cropped or shifted a little.
 
     `threshold`: of `calibrate`, over the thumbnails [N, 32, 32] of the whole set.

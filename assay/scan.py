@@ -1,6 +1,7 @@
 """The scan: every image of a source measured once, and again only when its file changes."""
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -17,6 +18,7 @@ from tqdm import tqdm
 from assay import icc, image, manifest, measure, memo, resize, source, statistics
 
 PART_IMAGES = 5_000  # remembered at once: what a kill costs, and what is in memory of new ones
+MOST_PARTS = 400  # that a memo may have before it is written anew, as few large ones
 LISTED = {"path", "label", "split", "group", "batch", "offset"}
 FACTS = pa.schema(
     [
@@ -37,20 +39,42 @@ def scan(images: source.Source, remembered: Path) -> tuple[pd.DataFrame, pa.Tabl
     listed = _listed(images)
     known = set(memo.read(remembered, FACTS, made_by)["key"].to_pylist())
     new = [(key, entry) for key, entry in zip(listed["key"], images.entries, strict=True) if key not in known]
-    passing = [FACTS.empty_table()]
+    passing = remembered / "passing"  # on the disk too, for there may be a million
+    shutil.rmtree(passing, ignore_errors=True)
     for part in _measured(images, new):
         lasting = _lasting(part, images.has_files)
-        passing.append(part.filter(pc.invert(lasting)))
-        if pc.any(lasting).as_py():
-            memo.add(remembered, part.filter(lasting), made_by)
-    facts = pa.concat_tables([_tidied(remembered, made_by, set(listed["key"])), *passing])
-    rows = memo.frame(facts.drop_columns("thumbnail")).assign(fact=range(len(facts)))
-    return listed.merge(rows, on="key", how="left").drop(columns="key"), facts
+        for folder, rows in ((remembered, part.filter(lasting)), (passing, part.filter(pc.invert(lasting)))):
+            if len(rows):
+                memo.add(folder, rows, made_by)
+    tidied = _tidied(remembered, made_by, pa.array(listed["key"]))
+    facts = pa.concat_tables([tidied, memo.read(passing, FACTS, made_by)])
+    measured = memo.frame(facts.drop_columns("thumbnail")).assign(fact=range(len(facts)))
+    return listed.merge(measured, on="key", how="left").drop(columns="key"), facts
 
 
-def thumbnails(facts: pa.Table) -> np.ndarray:
-    """Return those of the facts, uint8 [N, 32, 32], read from the disk as they are used; black where there is none."""
-    column = facts["thumbnail"].combine_chunks()
+class Thumbnails:
+    """Thumbnails of facts, uint8 [N, 32, 32], black where there is none; read from the disk as they are asked for."""
+
+    def __init__(self, facts: pa.Table, rows: np.ndarray) -> None:
+        """Take those of the rows [N] of `facts`, in their order."""
+        self._parts = [_levels(chunk) for chunk in facts["thumbnail"].chunks]
+        self._ends = np.cumsum([len(part) for part in self._parts])
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: slice | np.ndarray) -> np.ndarray:
+        rows = self._rows[which]
+        found = np.empty((len(rows), measure.HASH_PX, measure.HASH_PX), np.uint8)
+        of_part = np.searchsorted(self._ends, rows, "right")
+        for number in np.unique(of_part):
+            is_in = of_part == number
+            found[is_in] = self._parts[number][rows[is_in] - self._ends[number]]  # counted from the end of the part
+        return found
+
+
+def _levels(column: pa.FixedSizeBinaryArray) -> np.ndarray:
     levels = np.frombuffer(column.buffers()[1] or b"", np.uint8).reshape(-1, measure.HASH_PX, measure.HASH_PX)
     return levels[column.offset : column.offset + len(column)]
 
@@ -75,14 +99,14 @@ def _lasting(facts: pa.Table, has_files: bool) -> pa.ChunkedArray:
     return pc.and_(is_file, pc.is_valid(facts["sha256"]))
 
 
-def _tidied(remembered: Path, made_by: str, wanted: set[str]) -> pa.Table:
+def _tidied(remembered: Path, made_by: str, wanted: pa.Array) -> pa.Table:
     """Return what is remembered of the wanted keys, after forgetting the rest."""
     found = memo.read(remembered, FACTS, made_by)
-    keys = found["key"].to_pandas()
-    kept = keys.isin(wanted) & ~keys.duplicated()
-    if kept.all() and found["key"].num_chunks < 2:
+    is_wanted = pc.is_in(found["key"], value_set=wanted).to_numpy()
+    kept = is_wanted & ~found["key"].to_pandas().duplicated().to_numpy()
+    if kept.all() and found["key"].num_chunks <= MOST_PARTS:
         return found
-    memo.write(remembered, found.filter(pa.array(kept)), made_by)
+    memo.write(remembered, found, made_by, kept)
     return memo.read(remembered, FACTS, made_by)
 
 

@@ -65,7 +65,7 @@ def near_duplicates(
     The limit stays until the images are twice as many, so that growth does not change what is a near-duplicate.
     """
     one_each = measured[measured["pixels"].notna()].drop_duplicates("pixels").sort_values("sha256")
-    thumbnails = scan.thumbnails(facts)[one_each["fact"].to_numpy(np.int64)]
+    thumbnails = scan.Thumbnails(facts, one_each["fact"].to_numpy(np.int64))
     if len(thumbnails) >= 2 * limit["n_images"]:
         limit = {"distance": round(neighbours.calibrate(thumbnails, SEED), 6), "n_images": len(thumbnails)}
     pairs = neighbours.candidates(thumbnails)
@@ -119,7 +119,7 @@ def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, pa
     places, checked = [], []
     for number in sorted(known["batch"].unique()):
         every = pd.Series(ledger.members(known, number), dtype="str")
-        members = every[every.isin(here.index)]
+        members = every[here.index.get_indexer(every) >= 0]
         if len(members):
             file = paths.raw / batch.name(number, every)
             offsets = _offsets(images, file, here[members], whole)
@@ -128,7 +128,7 @@ def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, pa
             )
             places.append(pd.DataFrame({"sha256": members, "batch": file.name, "offset": members.map(offsets)}))
     stored = pd.concat(places, ignore_index=True) if places else pd.DataFrame(columns=["sha256", "batch", "offset"])
-    for file in set(paths.raw.iterdir()) - {paths.raw / name for name in stored["batch"]}:
+    for file in set(paths.raw.iterdir()) - {paths.raw / name for name in stored["batch"].unique()}:
         file.unlink()
     if checked:
         memo.write(paths.memo.batches, pa.Table.from_pandas(pd.concat(checked), OFFSETS, preserve_index=False), made_by)
@@ -147,7 +147,7 @@ def _offsets(
         offsets = pd.Series(batch.read_offsets(file)) if offsets is None else offsets
     except (FileNotFoundError, AssayError):
         offsets = pd.Series(dtype="int64")
-    if members.index.isin(offsets.index).all():
+    if (offsets.index.get_indexer(members.index) >= 0).all():
         return offsets
     batch.write(file, _contents(images, members))
     return pd.Series(batch.read_offsets(file))

@@ -235,7 +235,7 @@ def test_shares_of_label_sets_are_met_in_every_class() -> None:
 @pytest.mark.parametrize("seed", range(3))
 def test_twenty_steps_of_growth_move_nothing_leak_nothing_and_keep_the_shares(seed: int) -> None:
     draw = np.random.default_rng(seed)
-    known, images, pairs, n = empty(), [], [], 1000
+    known, images, pairs, n = empty(), [], [], 1200
     for _ in range(21):
         for number in range(len(images), n):
             label = draw.choice(["ant", "bee", "cow|bee", "cow", ""], p=[0.4, 0.3, 0.1, 0.15, 0.05])

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
 
-from assay import files, ledger, manifest, params, source
+from assay import files, ledger, manifest, memo, params, scan, source
 from tasks import ingest as task
 
 TILE_PX = 71
@@ -137,3 +138,25 @@ def test_images_without_one_that_decodes_have_no_pairs(tmp_path: Path) -> None:
     assert ingest(f"folder:{tmp_path / 'broken'}")["split"].isna().all()
     assert len(pd.read_parquet("data/pairs.parquet")) == 0
     assert len(ledger.read(params.load().paths.ledger)) == 2
+
+
+def test_thumbnails_are_gathered_from_all_parts_of_the_memo_in_the_order_asked_for(tmp_path: Path) -> None:
+    levels = np.random.default_rng(0).integers(0, 256, (7, 32, 32), np.uint8)
+    for part in (slice(0, 3), slice(3, 4), slice(4, 7)):
+        facts = [{"key": str(number), "thumbnail": levels[number].tobytes()} for number in range(7)[part]]
+        memo.add(tmp_path / "memo", pa.Table.from_pylist(facts, scan.FACTS), "this code")
+    order = np.array([6, 0, 3, 3, 5])
+    gathered = scan.Thumbnails(memo.read(tmp_path / "memo", scan.FACTS, "this code"), order)
+    assert len(gathered) == 5
+    assert (gathered[1:4] == levels[order[1:4]]).all()
+    assert (gathered[::2] == levels[order[::2]]).all()
+    assert (gathered[np.array([4, 0])] == levels[[5, 6]]).all()
+    assert gathered[5:].shape == (0, 32, 32)
+
+
+def test_memo_is_written_anew_in_pieces_without_what_is_gone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memo, "PIECE", 2)
+    rows = pa.Table.from_pylist([{"key": str(number)} for number in range(7)], pa.schema([("key", pa.string())]))
+    memo.write(tmp_path / "memo", rows, "this code", np.array([True, False, False, False, True, True, True]))
+    assert memo.read(tmp_path / "memo", rows.schema, "this code")["key"].to_pylist() == ["0", "4", "5", "6"]
+    assert len(list((tmp_path / "memo").iterdir())) == 1
