@@ -8,14 +8,23 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Without compiled modules every stage would compile some thousand files again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: repro retrain test test-all check format lock help
+.PHONY: repro flow retrain server serve test test-all check format lock help
 
 repro: $(READY)  ## run what is out of date of the pipeline, and print what came out
 	dvc --wait-for-lock repro
 	assay results
 
-retrain: $(READY)  ## the same as a Prefect flow
+flow: $(READY)  ## the same as a Prefect flow
+	python -m flows.pipeline
+
+retrain: $(READY)  ## retrain in a checkout of its own, and release what comes out
 	python -m flows.retrain
+
+server: $(READY)  ## Prefect's server, on this machine and for this machine only
+	prefect server start --host 127.0.0.1 --port 4200
+
+serve: $(READY)  ## run what prefect.yaml declares, when it is due; needs the server
+	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} assay serve-flows
 
 test: $(READY)  ## the fast tests
 	pytest $(TWO_AT_ONCE)

@@ -1,7 +1,9 @@
 """The `assay` command. Each subcommand imports what it needs, so that `--help` is quick."""
 
+import os
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import click
 
@@ -16,7 +18,7 @@ def cli() -> None:
 
 
 @cli.command()
-@click.argument("source")
+@click.argument("source", required=False)
 @click.option("--path", metavar="COLUMN", help="The table's column of paths, if not `path`.")
 @click.option("--label", metavar="COLUMN", help="The table's column of labels, if not `label`.")
 @click.option("--labels", metavar="COLUMN", help="Multi-label: the column of lists, or of text with a separator.")
@@ -24,8 +26,8 @@ def cli() -> None:
 @click.option("--label-columns", metavar="A,B,...", help="Multi-label: the columns of 0 and 1, one per class.")
 @click.option("--group", metavar="COLUMN", help="The table's column of groups, if not `group`.")
 @click.option("--split", metavar="COLUMN", help="The table's column of splits, if not `split`.")
-def snapshot(source: str, **options: str | None) -> None:
-    """Write down what SOURCE holds now: the images that the next run works on.
+def snapshot(source: str | None, **options: str | None) -> None:
+    """Write down what SOURCE holds now: the images that the next run works on. Without SOURCE: of the last one.
 
     \b
     SOURCE is one of
@@ -41,7 +43,7 @@ def snapshot(source: str, **options: str | None) -> None:
 
     p = params.load()
     given = {name: value for name, value in options.items() if value is not None}
-    images = sources.open_source(_named(source), given)
+    images = sources.open_again(p.paths.source) if source is None else sources.open_source(_named(source), given)
     taken = sources.snapshot(images)
     before = p.paths.source.read_text() if p.paths.source.exists() else ""
     files.write_json(p.paths.source, taken)
@@ -100,11 +102,41 @@ def compare(old: str, new: str, plots: Path | None) -> None:
 
 
 @cli.command()
-def release() -> None:
+@click.option("--hold", is_flag=True, help="Do not make it the champion, even if it may.")
+def release(hold: bool) -> None:
     """Commit what the last run made and tag it as a version of the classifier."""
     from assay import release as releases
 
-    click.echo(releases.release(params.load()))
+    click.echo(releases.release(params.load(), hold=hold))
+
+
+@cli.command()
+@click.argument("version")
+@click.option("--here", is_flag=True, help="In this checkout and branch, not in one of its own.")
+@click.option("--ref", default="main", show_default=True, help="What retrainings stand on.")
+def promote(version: str, here: bool, ref: str) -> None:
+    """Make the released VERSION the champion: a held one, or an older one to go back to it."""
+    if here:
+        from assay import release as releases
+
+        click.echo(releases.promote(version, params.load()))
+    else:
+        from assay import promote as promotion
+
+        click.echo(promotion.promote(version, ref))
+
+
+@cli.command("serve-flows")
+def serve_flows() -> None:
+    """Run the flows of prefect.yaml when they are due, until ended. Needs a server: `prefect server start`."""
+    _flow("serve")
+
+
+def _flow(name: str, *arguments: str) -> NoReturn:
+    """Become a module of flows/, which this library does not import."""
+    if not Path(f"flows/{name}.py").exists():
+        raise AssayError(f"{name}: run this in the folder that holds flows/")
+    os.execv(sys.executable, [sys.executable, "-m", f"flows.{name}", *arguments])
 
 
 @cli.command()

@@ -86,6 +86,40 @@ def no_start(message: str) -> Alert:
     return Alert(cause=f"start: {same(message)}", title="Assay: the pipeline cannot start", text=message, todo=todo)
 
 
+def failed(message: str) -> Alert:
+    todo = f"mend what the message names; the next run goes on where this one was ({GUIDE}: failed)"
+    return Alert(cause=f"retrain: {same(message)}", title="Assay: the retraining failed", text=message, todo=todo)
+
+
+def held(version: str, reasons: str, report: Path) -> Alert:
+    return Alert(
+        cause=f"held: {version}",
+        title=f"Assay: model {version} is held",
+        text=f"classifier {version} was trained and released, but is not the champion:\n{reasons}",
+        todo=f"look at the report; if it may be used: `assay promote {version}`, or run the deployment promote/by-hand "
+        f"in Prefect's UI with version={version}; else nothing ({GUIDE}: held)",
+        report=report,
+    )
+
+
+def unpublished(message: str) -> Alert:
+    return Alert(
+        cause=f"publish: {same(message)}",
+        title="Assay: a retraining could not be published",
+        text=message,
+        todo=f"let the remote take it (credentials, space, protection); the next run sends it ({GUIDE}: publish)",
+    )
+
+
+def crashed(name: str, message: str) -> Alert:
+    return Alert(
+        cause=f"crashed: {name}: {same(message)}",
+        title=f"Assay: {name} crashed",
+        text=message,
+        todo=f"find out what ended it (memory? a restart?); the next run goes on where it was ({GUIDE}: crashed)",
+    )
+
+
 def low_disk(free_gib: float, limit_gib: float, place: Path) -> Alert:
     return Alert(
         cause=f"disk: {place}",

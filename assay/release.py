@@ -5,7 +5,6 @@ No stage, for it needs the commit. It can be called again after it was killed at
 
 import json
 import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,47 +12,64 @@ from typing import Any
 import gto.api
 from gto.versions import SemVer
 
-from assay import files, params, tracking
-from assay.errors import AssayError
+from assay import compare, files, git, params, tracking
+from assay.errors import AssayError, WorseModel
 from assay.labels import ACCURACY
 
 ARTIFACT = "classifier"  # its name in dvc.yaml
 STAGE = "champion"  # GTO's word for what a version is in use as: tags `classifier#champion#N`
 
 
-def release(p: params.Params) -> str:
-    """Return what was done: the version, its commit and whether it is the champion now.
+def release(p: params.Params, *, hold: bool = False) -> str:
+    """Return what was done: the version, its commit and whether it is the champion now; `hold`: it does not become it.
 
     Raises `AssayError` if the pipeline is not up to date or anything but its results changed since the last commit.
     """
     made = _check_up_to_date(p)
     candidate = files.read_json(p.paths.candidate)
-    latest = _latest_version()
-    if latest and _model_of(latest, p.paths.candidate) == candidate["model"]["sha256"]:
+    latest = latest_version()
+    if latest and candidate_of(latest, p)["model"]["sha256"] == candidate["model"]["sha256"]:
         version, known = latest, True
     else:
         version, known = str(SemVer(latest).bump_patch().version if latest else "v0.0.1"), False
-    if candidate["verdict"] == "promote":
+    verdict = "hold" if hold else candidate["verdict"]
+    if verdict == "promote":
         _crown(version, candidate, p.paths)
-    _commit(made, version, candidate, p)
+    _commit(made, *_message(version, verdict, candidate, p))
     if not known:
-        gto.api.register(".", ARTIFACT, ref="HEAD", version=version, message=f"{candidate['verdict']}: {version}")
-    promoted = candidate["verdict"] == "promote" and _assign(version)
-    commit = _git("rev-parse", "--short", f"{ARTIFACT}@{version}^{{commit}}")
+        gto.api.register(".", ARTIFACT, ref="HEAD", version=version, message=f"{verdict}: {version}")
+    promoted = verdict == "promote" and _assign(version)
+    commit = git.run("rev-parse", "--short", f"{ARTIFACT}@{version}^{{commit}}")
     new = "released" if not known else "was released before"
-    return f"{ARTIFACT} {version} {new} at {commit}, {'now the champion' if promoted else candidate['verdict']}"
+    return f"{ARTIFACT} {version} {new} at {commit}, {'now the champion' if promoted else verdict}"
+
+
+def promote(version: str, p: params.Params) -> str:
+    """Make a released version the champion, whatever its verdict was, and return what was done.
+
+    An older version may be named to go back to it. Raises `AssayError` like `release`.
+    """
+    if not git.has(f"{ARTIFACT}@{version}"):
+        known = git.run("tag", "--list", f"{ARTIFACT}@v*", "--sort=-v:refname").split()[:5]
+        raise AssayError(f"promote: no version {version!r}; there are {', '.join(known) or 'none'}")
+    made = _check_up_to_date(p)
+    _crown(version, candidate_of(version, p), p.paths)
+    _commit(made, f"Promote {ARTIFACT} {version}", "by hand, as `assay promote` was told")
+    return f"{ARTIFACT} {version} {'is now the champion' if _assign(version) else 'was the champion already'}"
 
 
 def _check_up_to_date(p: params.Params) -> list[str]:
     """Return the files that a release may commit, after checking that nothing else changed."""
     with tracking.opened("release") as repo:
         stale = sorted(repo.status())
-        outs = [out for stage in repo.index.stages for out in stage.outs if not out.use_cache]
-        made = [Path(out.fs_path).relative_to(repo.root_dir).as_posix() for out in outs]
+        outs = [out for stage in repo.index.stages for out in stage.outs]
+        # DVC has git ignore what it caches, in a file beside it.
+        files_made = [Path(out.fs_path).parent / ".gitignore" if out.use_cache else Path(out.fs_path) for out in outs]
+        made = sorted({file.relative_to(repo.root_dir).as_posix() for file in files_made})
     if stale:
         raise AssayError(f"release: {', '.join(stale)} not up to date; run `dvc repro` first")
     made += [str(file) for file in (params.FILE, p.paths.source, p.paths.champions, Path("dvc.lock"))]
-    status = _git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    status = git.run("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
     dirty = sorted(entry[3:] for entry in status.split("\0") if entry and entry[3:] not in made)
     if dirty:
         shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")
@@ -80,41 +96,61 @@ def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None
         repo.reproduce("register", single_item=True)
 
 
-def _commit(made: list[str], version: str, candidate: dict[str, Any], p: params.Params) -> None:
-    _git("add", "--", *made)
-    if not _git("diff", "--cached", "--name-only"):
-        return
+def _message(version: str, verdict: str, candidate: dict[str, Any], p: params.Params) -> list[str]:
+    """Return the paragraphs of the commit's message: the verdict, its reasons, what changed since the last commit."""
     accuracy = files.read_json(p.paths.metrics.eval)["eval"]["accuracy"]
     checks = "\n".join(f"{'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"])
     measured = f"{ACCURACY[candidate['task']]} {accuracy}"
-    _git("commit", "-m", f"Release {ARTIFACT} {version}: {candidate['verdict']}, {measured}", "-m", checks)
+    try:
+        changed = compare.compare("HEAD", tracking.WORKSPACE, p)
+    except WorseModel as error:
+        changed = error.page
+    return [f"Release {ARTIFACT} {version}: {verdict}, {measured}", checks, changed]
+
+
+def _commit(made: list[str], *paragraphs: str) -> None:
+    git.run("add", "--", *made)
+    if git.run("diff", "--cached", "--name-only"):
+        git.run("commit", "-q", *(part for paragraph in paragraphs for part in ("-m", paragraph)))
 
 
 def _assign(version: str) -> bool:
     """Return whether the version became the champion now, and was not before."""
-    tags = _git(
+    tags = git.run(
         "tag", "--list", f"{ARTIFACT}#{STAGE}#*", "--sort=-v:refname", "--format=%(refname:short) %(*objectname)"
     )
-    commit = _git("rev-parse", f"{ARTIFACT}@{version}^{{commit}}")
+    commit = git.run("rev-parse", f"{ARTIFACT}@{version}^{{commit}}")
     if tags and tags.splitlines()[0].split()[1:] == [commit]:
         return False
-    gto.api.assign(".", ARTIFACT, STAGE, version=version, message=f"{version} is the champion")
+    gto.api.assign(".", ARTIFACT, STAGE, version=version, message=f"{version} is the champion", force=True)
     return True
 
 
-def _latest_version() -> str | None:
-    tags = _git("tag", "--list", f"{ARTIFACT}@v*", "--sort=-v:refname").splitlines()
+def latest_version() -> str | None:
+    tags = git.run("tag", "--list", f"{ARTIFACT}@v*", "--sort=-v:refname").splitlines()
     return tags[0].partition("@")[2] if tags else None
 
 
-def _model_of(version: str, candidate: Path) -> str:
-    """Return the hash of the model that was released as the version."""
-    content: dict[str, Any] = json.loads(_git("show", f"{ARTIFACT}@{version}:{candidate.as_posix()}"))
-    return str(content["model"]["sha256"])
+def candidate_of(version: str, p: params.Params) -> dict[str, Any]:
+    """Return the candidate.json that was released as the version."""
+    content: dict[str, Any] = json.loads(git.run("show", f"{ARTIFACT}@{version}:{p.paths.candidate.as_posix()}"))
+    return content
 
 
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise AssayError(f"release: git {arguments[0]}: {done.stderr.strip() or done.stdout.strip()}")
-    return done.stdout.rstrip("\n")
+def version_of(model_sha256: str, folder: Path = Path()) -> str:
+    """Return the newest version with this model; raises `AssayError` if it was not released."""
+    p = params.load(folder / params.FILE)
+    for tag in git.run("tag", "--list", f"{ARTIFACT}@v*", "--sort=-v:refname", folder=folder).split():
+        candidate = json.loads(git.run("show", f"{tag}:{p.paths.candidate.as_posix()}", folder=folder))
+        if candidate["model"]["sha256"] == model_sha256:
+            return tag.partition("@")[2]
+    raise AssayError(f"release: the model {model_sha256[:12]} was not released")
+
+
+def is_champion(version: str, folder: Path = Path()) -> bool:
+    """Say whether the version is what the newest champion tag points at."""
+    tags = git.run("tag", "--list", f"{ARTIFACT}#{STAGE}#*", "--sort=-v:refname", folder=folder).split()
+    if not tags:
+        return False
+    commits = [git.run("rev-parse", f"{tag}^{{commit}}", folder=folder) for tag in (tags[0], f"{ARTIFACT}@{version}")]
+    return commits[0] == commits[1]

@@ -74,15 +74,21 @@ def _labels_apart(source: Source) -> bool:
     return source.name.startswith(("table:", "tar:"))
 
 
-def read_snapshot(file: Path) -> Source:
-    """Return the source that the snapshot names; raises `AssayError` if its listing is not the snapshot's any more."""
+def open_again(file: Path) -> Source:
+    """Return the source that the snapshot names, as it is now; raises `AssayError` if that is no snapshot."""
     try:
         taken = files.read_json(file)
-        source = open_source(taken["source"], taken.get("options"))
+        return open_source(taken["source"], taken.get("options"))
     except FileNotFoundError:
         raise AssayError(f"{file}: not found; run `assay snapshot SOURCE`, with one of {KINDS}") from None
     except (AttributeError, KeyError, TypeError, ValueError):
         raise AssayError(f"{file}: not a snapshot; run `assay snapshot SOURCE`") from None
+
+
+def read_snapshot(file: Path) -> Source:
+    """Return the source that the snapshot names; raises `AssayError` if its listing is not the snapshot's any more."""
+    source = open_again(file)
+    taken = files.read_json(file)
     now = snapshot(source)
     if now != taken:
         said, seen = taken.get("n_images"), now["n_images"]

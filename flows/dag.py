@@ -31,16 +31,16 @@ class Stage:
     options: dict[str, Any]
 
 
-def stages() -> list[Stage]:
-    """Return every stage that a plain `dvc repro` would visit, each after all of its upstream.
+def stages(folder: Path = Path()) -> list[Stage]:
+    """Return every stage of the checkout that a plain `dvc repro` would visit, each after all of its upstream.
 
     A `.dvc` file tracks data and runs nothing, so it is no stage. Raises `AssayError` for what DVC cannot read, and for
     an option of `meta.prefect` that is not known here.
     """
     try:
-        with Repo() as repo:
+        with Repo(str(folder)) as repo:
             graph = get_active_graph(repo.index.graph)  # an edge goes from a stage to one that it needs
-            plan = plan_repro(graph, collect_stages(repo, [str(PIPELINE)]))
+            plan = plan_repro(graph, collect_stages(repo, [str(folder / PIPELINE)]))
             return [_stage(stage, graph.successors(stage)) for stage in plan if stage.cmd]
     except DvcException as error:
         raise AssayError(f"{PIPELINE}: {error}") from error
@@ -48,10 +48,10 @@ def stages() -> list[Stage]:
 
 def _stage(stage: Any, upstream: Any) -> Stage:
     options = (stage.meta or {}).get("prefect") or {}
-    _check(stage.addressing, options)
+    _check(stage.name, options)
     return Stage(
-        name=stage.addressing,
-        upstream=tuple(sorted(up.addressing for up in upstream if up.cmd)),
+        name=stage.name,
+        upstream=tuple(sorted(up.name for up in upstream if up.cmd)),
         outs=tuple(Path(out.fs_path) for out in stage.outs),
         metrics=tuple(Path(out.fs_path) for out in stage.outs if out.is_metric),
         options=options,

@@ -1,27 +1,19 @@
-"""The pipeline of dvc.yaml as a Prefect flow: `python -m flows.retrain`, in the folder that holds dvc.yaml.
+"""One retraining, whoever asked for it: a schedule, new data, drift or a person (`python -m flows.retrain`).
 
-DVC decides what is out of date; Prefect shows it, tries again and ends what takes too long. One stage is one task run.
-Stages run one after the other in the main thread: DVC is not safe in threads, and only there a time-out can interrupt.
+It works in a git worktree of its own at `ref`, so that nobody's uncommitted edits take part. It looks at the source
+again, runs the stages, leaves one commit on a branch `retrain/<snapshot>` with its tags, and sends commit, tags and
+data to the remotes that are set. It ends as one of these states, and `python -m flows.retrain` with this exit code:
 
-A run ends as one of these states, and `python -m flows.retrain` with this exit code:
-
-    Completed            0  every stage is up to date
-    Completed (Skipped)  0  another run has this checkout
+    Completed            0  there is a new champion
+    Completed (Skipped)  5  nothing is new, or another run is on
+    Completed (Held)     4  there is a new model, but it is not the champion: no better, or approval was asked for
     Failed (Rejected)    3  the gate is closed
-    Failed               1  anything else
+    Failed               1  anything else that could be told
+    Crashed            128+ the process was ended: the number of the signal is added
 """
 
-import fcntl
-import json
-import logging
 import os
-import shutil
-import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -29,239 +21,213 @@ import click
 
 os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect asks for it while it is imported
 
-from prefect import flow, get_client, get_run_logger, task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect import flow, get_run_logger, runtime, task
+from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
-from prefect.settings import PREFECT_API_URL
 from prefect.states import Completed, Failed
 
-from assay import alert, files, news, params, stage
-from assay.errors import AssayError, GateClosed
-from flows import dag, reproduce
+from assay import disk, files, git, lock, news, params, publish, release, tracking, worktree
+from assay.errors import AssayError
+from flows import child, dag, reconcile, server, show, stages
+from flows.tell import flush, tell
 
-LOCK = Path(".dvc/tmp/retrain.lock")
-# What DVC advises a person at a terminal.
-HINTS = (
-    "To track the changes with git",
-    "git add ",
-    "To enable auto staging",
-    "dvc config core.autostage",
-    "Use `dvc push`",
+CODES = {"Completed": 0, "Failed": 1, "Rejected": 3, "Held": 4, "Skipped": 5}
+SNAPSHOTS = 3  # tries, where images come in while the first stage reads them
+HOME = Path()
+
+
+@flow(
+    persist_result=False,
+    flow_run_name="{reason}",
+    on_failure=[reconcile.tell_failure],
+    on_crashed=[reconcile.tell_crash],
 )
-FAILURES_SHOWN = 10  # images of each failed expectation
-TABLE = "| severity | rule | seen | allowed | failing images |\n| --- | --- | --- | --- | --- |"
-
-Ends = dict[str, State[Any]]  # of the stages that were reached, in their order
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    """Return False for the traceback of a returned state or of a time-out; Prefect's next line says what happened."""
-    error = record.exc_info[0] if record.exc_info else Exception
-    return error is not None and not issubclass(error, TimeoutError)
-
-
-logging.getLogger("prefect.task_runs").addFilter(_is_news)
-
-
-@flow(persist_result=False)
-def retrain() -> State[Any]:
-    """Return how the run ended, as in the module's docstring; a bad end was told to people."""
-    try:
-        p, stages = params.load(), dag.stages()
-    except AssayError as error:
-        alert.send(news.no_start(str(error)))
-        return Failed(message=str(error))
-    with _lock() as taken:
+def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand") -> State[Any]:
+    """Return how the run ended, as in the module's docstring; people were told of all but Completed and Skipped."""
+    with lock.taken(str(runtime.flow_run.id)) as taken:
         if not taken:
-            return Completed(name="Skipped", message=f"another run has this checkout ({LOCK} is locked)")
-        ends = _run(stages)
-        _show_metrics(stages, ends)
-        _show_gate(stages, ends, p.paths.validation)
-        return _end(stages, ends)
-
-
-@contextmanager
-def _lock() -> Iterator[bool]:
-    """Yield whether this process now has the checkout; its death gives it back."""
-    LOCK.parent.mkdir(parents=True, exist_ok=True)
-    with LOCK.open("w") as file:
+            return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")
+        reconcile.close_dead_runs()
+        flush()
+        free, wanted = disk.room(HOME)
+        if free < wanted:
+            tell(news.low_disk(free, wanted, HOME.absolute()))
         try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+            tree = checkout(ref)
+        except AssayError as error:
+            return _fail(error)
+        end = _in(tree, ref, approval)
+        if end.name == "Failed" and not tree.continued:
+            get_run_logger().info("the next run goes on in %s", tree.folder)
+        else:  # one that fails twice is begun anew
+            worktree.remove()
+        return end
 
 
-def _run(stages: list[dag.Stage]) -> Ends:
-    """Run the stages until one ends badly, as `dvc repro` does."""
-    ends: Ends = {}
-    for each in stages:
-        run = reproduce_stage.with_options(name=each.name, task_run_name=each.name, **each.options)
-        end = run(each.name, return_state=True, wait_for=[ends[name] for name in each.upstream])
-        ends[each.name] = end
-        if not end.is_completed():
-            _tell(each.name, end)
-            break
-    return ends
+def _fail(error: AssayError) -> State[Any]:
+    tell(news.failed(str(error)))
+    return Failed(message=str(error).splitlines()[0])
 
 
-def _worth_another_try(task: Any, run: Any, end: State[Any]) -> bool:
-    return end.name == "Failed"  # a closed gate and a misuse of DVC would end the same way again
-
-
-@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_worth_another_try)
-def reproduce_stage(name: str) -> State[Any]:
-    """Return how it ended; the first line of the stage's own words is the reason of a bad end."""
-    end = _reproduce(name)
-    match end["state"], end["exit_code"]:
-        case "ran", _:
-            return Completed(message="ran")
-        case "restored", _:
-            return Completed(name="Restored", message="restored from DVC's run cache")
-        case "skipped", _:
-            return Completed(name="Skipped", message="up to date")
-        case "refused", _:
-            get_run_logger().error(end["message"])
-            word = "Refused"
-        case _, GateClosed.exit_code:
-            word = "Rejected"
-        case _:
-            word = "Failed"
-    return Failed(name=word, message=end["message"].splitlines()[0].removeprefix(f"{name}: "))
-
-
-def _reproduce(name: str) -> dict[str, Any]:
-    """Return the last word of `flows.reproduce`, its lines logged as they come; no process of it is left behind."""
-    log = get_run_logger()
-    reproduce.OUTCOME.unlink(missing_ok=True)  # an older one, should the child die before it can do this
-    with tempfile.TemporaryFile() as answer:
-        command = [sys.executable, "-m", "flows.reproduce", name]
-        child = subprocess.Popen(
-            command, stdout=answer, stderr=subprocess.PIPE, env=_environment(), start_new_session=True
-        )
-        try:
-            assert child.stderr
-            for line in child.stderr:
-                text = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]  # a progress bar's last word
-                if text and not text.lstrip().startswith(HINTS):
-                    log.info("%s", text)
-            code = child.wait()
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
-        answer.seek(0)
-        said = answer.read()
-    if not said:
-        return {"state": "failed", "exit_code": 1, "message": f"{name}: DVC's process ended without a word ({code})"}
-    end: dict[str, Any] = json.loads(said)
-    return end
-
-
-def _environment() -> dict[str, str]:
-    return os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
-        "PYTHONUNBUFFERED": "1",
-        # DVC's shell. Bash becomes a simple command instead of waiting for it; an old dash or fish would outlive DVC.
-        "SHELL": shutil.which("bash") or "/bin/sh",
-        stage.PARENT: str(os.getpid()),
-    }
-
-
-def _tell(name: str, end: State[Any]) -> None:
-    """Alert people: with all that the stage said, or with what is known of a stage that could not say anything."""
-    said: dict[str, Any] = {"exit_code": 1, "message": ""}
-    if reproduce.OUTCOME.exists():
-        said = files.read_json(reproduce.OUTCOME)
-    alert.send(news.of_stage(name, said["exit_code"], said["message"] or f"{name}: {end.message}"))
-
-
-def _end(stages: list[dag.Stage], ends: Ends) -> State[Any]:
-    """Return the state of the run, its summary logged."""
-    said = {each.name: ends[each.name].message if each.name in ends else "not run" for each in stages}
-    width = max(map(len, said), default=0)
-    get_run_logger().info("%s", "\n".join(["summary", *(f"  {name:<{width}}  {word}" for name, word in said.items())]))
-    name, last = next(reversed(ends.items()), ("", Completed()))
-    if last.is_completed():
-        return Completed(message=f"{len(ends)} stages are up to date")
-    word = "Rejected" if last.name == "Rejected" else "Failed"
-    return Failed(name=word, message=f"{name}: {last.message}")
-
-
-def _show_metrics(stages: list[dag.Stage], ends: Ends) -> None:
-    """Leave the metrics as a table; the files of a stage that did not end well are those of another run."""
-    rows = []
-    for each in (each for each in stages if each.metrics):
-        if _is_done(each, ends):
-            for file in each.metrics:
-                rows += [{"stage": each.name, "metric": k, "value": v} for k, v in _leaves(files.read_json(file))]
-        else:
-            rows.append({"stage": each.name, "metric": "", "value": "failed" if each.name in ends else "not run"})
-    create_table_artifact(key="metrics", table=rows, description="What the stages of this run measured.")
-
-
-def _is_done(each: dag.Stage, ends: Ends) -> bool:
-    return each.name in ends and ends[each.name].is_completed()
-
-
-def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if not isinstance(content, dict):
-        yield name, content
-        return
-    for key, value in content.items():
-        yield from _leaves(value, f"{name}.{key}" if name else key)
-
-
-def _show_gate(stages: list[dag.Stage], ends: Ends, validation: Path) -> None:
-    """Leave the verdict on the data as a page."""
-    results = validation / "results.json"
-    done = any(_is_done(each, ends) for each in stages if validation.absolute() in each.outs)
-    page = _gate_page(files.read_json(results)) if done and results.exists() else "The data were not validated."
-    create_markdown_artifact(key="gate", markdown=page, description="Whether the data may be trained on.")
-
-
-def _gate_page(results: dict[str, Any]) -> str:
-    failed = [each for each in results["expectations"] if not each["success"]]
-    verdict = "open" if results["passed"] else "closed"
-    head = f"# The gate is {verdict}\n\n{results['n_images']:,} images, {len(failed)} failed expectations"
-    return head + (f"\n\n{TABLE}\n" + "\n".join(map(_row, failed)) if failed else "")
-
-
-def _row(failed: dict[str, Any]) -> str:
-    names = ", ".join(failed["failures"][:FAILURES_SHOWN])
-    cells = [failed["severity"], failed["message"], failed["observed"], failed["limit"], names]
-    return f"| {' | '.join(' '.join(str(cell).replace('|', ' ').split()) for cell in cells)} |"
-
-
-def _check_server() -> None:
-    """Start Prefect's temporary server, or raise `AssayError` if the one of PREFECT_API_URL does not answer."""
-    url = PREFECT_API_URL.value()
+def _in(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
     try:
-        with get_client(sync_client=True) as client:
-            error = client.api_healthcheck()
-    except RuntimeError as started_not:
-        error = started_not
-    if error:
-        where = f"{url} does not answer (PREFECT_API_URL)" if url else "its temporary server does not start"
-        raise AssayError(f"Prefect: {where}: {str(error).splitlines()[0]}")
+        return _retrain(tree, ref, approval)
+    except AssayError as error:
+        return _fail(error)
+
+
+def _retrain(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
+    """Do all that is done in the worktree."""
+    name = snapshot(tree.folder)
+    last = worktree.last(ref)
+    if not tree.continued and not _reasons(tree.folder, last):
+        return Completed(name="Skipped", message="nothing is new since the last retraining")
+    fetch(tree.folder)
+    declared = dag.stages(tree.folder)
+    p = params.load(tree.folder / params.FILE)
+    tries = 0
+
+    def source_has_changed(stage: str, end: State[Any]) -> bool:
+        nonlocal name, tries
+        before, tries = name, tries + 1
+        if stage != declared[0].name or end.name != "Failed" or tries >= SNAPSHOTS:
+            return False
+        name = snapshot(tree.folder)
+        return name != before
+
+    ends = stages.run(declared, tree.folder, source_has_changed)
+    kept = worktree.keep_reports(tree.folder, name)
+    show.metrics(declared, ends)
+    show.gate(declared, ends, tree.folder / p.paths.validation)
+    if bad := stages.bad_end(ends, tree.folder, kept / p.paths.validation.name / "index.html"):
+        tell(bad)
+        return stages.end(declared, ends)
+    stages.end(declared, ends)
+    return _publish(tree, f"{worktree.BRANCHES}{name}", approval, kept / p.paths.evaluation.name / "index.html")
+
+
+def _reasons(folder: Path, last: str | None) -> list[str]:
+    """Return why there is something to do: a changed source, stages out of date, or an end that was not reached."""
+    status = git.run("status", "--porcelain", folder=folder)
+    reasons = ["the source changed"] if status else [f"{name} is out of date" for name in tracking.due(folder)]
+    if not reasons and last and not _is_finished(last):
+        reasons = [f"{last} was not released or published"]
+    if reasons:
+        get_run_logger().info("to do: %s", "; ".join(reasons))
+    return reasons
+
+
+def _is_finished(branch: str) -> bool:
+    tagged = git.run("tag", "--points-at", branch, f"{release.ARTIFACT}@*", folder=HOME)
+    released = git.run("log", "-1", "--format=%s", branch, folder=HOME).startswith("Release ")
+    return (bool(tagged) or not released) and publish.is_published(branch, HOME)
+
+
+def _publish(tree: worktree.Worktree, branch: str, approval: bool, report: Path) -> State[Any]:
+    """Release what the stages made, send it to the remotes, and return the end of the run."""
+    commit(tree.folder, branch, approval)
+    if git.run("rev-parse", "HEAD", folder=tree.folder) == tree.base and not tree.continued:
+        git.run("switch", "--quiet", "--detach", folder=tree.folder)
+        git.run("branch", "--quiet", "-D", branch, folder=tree.folder)
+        return Completed(name="Skipped", message="the stages made nothing new")
+    _show_changes(tree)
+    try:
+        sent = send(branch, tree.folder)
+    except AssayError as error:
+        tell(news.unpublished(str(error)))
+        return Failed(message=f"{branch} is complete here, but {error}".splitlines()[0])
+    where = "".join(f", pushed {each}" for each in sent)
+    candidate = files.read_json(tree.folder / params.load(tree.folder / params.FILE).paths.candidate)
+    version = release.version_of(candidate["model"]["sha256"], tree.folder)
+    if release.is_champion(version, tree.folder):
+        return Completed(message=f"{version} is the champion: {branch}{where}")
+    checks = [f"{'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"]]
+    if candidate["verdict"] == "promote":
+        checks = ["it may be promoted, and waits for approval", *checks]
+    tell(news.held(version, "\n".join(checks), report))
+    return Completed(name="Held", message=f"{version} is not the champion: {branch}{where}")
+
+
+def _show_changes(tree: worktree.Worktree) -> None:
+    """Leave what the run changed as a page."""
+    log = get_run_logger()
+    command = (sys.executable, "-m", "assay", "compare", tree.base, "HEAD")
+    _, page, _ = child.run("flows.child", *command, folder=tree.folder, log=log)
+    if page:
+        create_markdown_artifact(key="changes", markdown=page, description="Against the commit that it began at.")
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def checkout(ref: str) -> worktree.Worktree:
+    """Return the worktree to work in."""
+    if remote := git.remote(HOME):
+        try:
+            git.run("fetch", "--quiet", "--tags", remote, folder=HOME, about="retrain")
+        except AssayError as error:  # what is here is retrained then
+            get_run_logger().warning("%s", error)
+    tree = worktree.ready(ref, HOME)
+    get_run_logger().info("%s %s at %s", "continues" if tree.continued else "new", tree.folder, tree.base[:12])
+    return tree
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def snapshot(folder: Path) -> str:
+    """Look at the source again, and return the first 12 digits of what it holds now."""
+    _assay("snapshot", folder=folder)
+    source = params.load(folder / params.FILE).paths.source
+    return str(files.read_json(folder / source)["fingerprint"])[:12]
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def fetch(folder: Path) -> None:
+    """Put what the last run made in its place, from the cache or the remote; what is damaged is not used."""
+    for file in tracking.damaged(folder):
+        get_run_logger().warning("damaged: %s is not what was put in; deleted, to be pulled or made anew", file)
+    tracking.checkout(folder)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def commit(folder: Path, branch: str, approval: bool) -> None:
+    """Release on the branch."""
+    git.run("switch", "--quiet", "-C", branch, folder=folder)
+    _assay("release", *(["--hold"] if approval else []), folder=folder)
+
+
+@task(cache_policy=NO_CACHE, persist_result=False)
+def send(branch: str, folder: Path) -> list[str]:
+    """Return what was sent to the remotes."""
+    return publish.publish(branch, folder)
+
+
+def _assay(*command: str, folder: Path) -> None:
+    """Run the `assay` of the checkout; raises `AssayError` with its last words."""
+    log = get_run_logger()
+    code, said, last = child.run("flows.child", sys.executable, "-m", "assay", *command, folder=folder, log=log)
+    if said.strip():
+        log.info("%s", said.strip())
+    if code:
+        raise AssayError("\n".join(last).removeprefix("assay: ") or f"assay {command[0]} ended with {code}")
 
 
 @click.command()
-def main() -> None:
-    """Bring every stage of dvc.yaml up to date, as `dvc repro` would, and show it in Prefect.
+@click.option("--ref", default="main", show_default=True, help="What to retrain: a branch, tag or commit.")
+@click.option("--approval", is_flag=True, help="Leave it to a person to make a good model the champion.")
+@click.option("--reason", default="by hand", show_default=True, help="What the run is called.")
+def main(ref: str, approval: bool, reason: str) -> None:
+    """Retrain once, in a checkout of its own, and release what comes out.
 
-    Exit code 0: up to date, or another run has this checkout. 3: the gate is closed. 1: a stage failed.
+    Exit code 0: a new champion. 5: nothing new, or another run is on. 4: a model that is held. 3: the gate is closed.
+    1: it failed.
     """
     try:
-        _check_server()
-        end = retrain(return_state=True)
+        server.check()
+        end = retrain(ref=ref, approval=approval, reason=reason, return_state=True)
     except AssayError as error:
         sys.exit(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(0 if end.is_completed() else GateClosed.exit_code if end.name == "Rejected" else 1)
+    sys.exit(CODES.get(end.name or "", 1))
 
 
 if __name__ == "__main__":

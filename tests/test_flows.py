@@ -30,7 +30,7 @@ from test_alert import receiving
 
 from assay import alert, stage
 from assay.errors import AssayError
-from flows import dag, retrain
+from flows import dag, pipeline, show
 
 ROOT = Path(__file__).parent.parent
 
@@ -143,8 +143,8 @@ class Ended:
 
 
 def run_flow(tasks: int) -> Ended:
-    """Run the flow as `python -m flows.retrain` does, and return what the server knows of it and its tasks."""
-    code = CliRunner().invoke(retrain.main).exit_code
+    """Run the flow as `python -m flows.pipeline` does, and return what the server knows of it and its tasks."""
+    code = CliRunner().invoke(pipeline.main).exit_code
     with get_client(sync_client=True) as client:
         (run,) = client.read_flow_runs(sort=FlowRunSort.START_TIME_DESC, limit=1)
 
@@ -312,7 +312,7 @@ def test_closed_gate_is_a_rejection_that_is_not_tried_again(
         "",
         "1,798 images, 1 failed expectations",
         "",
-        *retrain.TABLE.splitlines(),
+        *show.TABLE.splitlines(),
         "| critical | size: 2 images are too small | 2 | 0 | cat/0012.png, dog/0007.png |",
     ]
 
@@ -403,7 +403,7 @@ def start_flow(repo: Path, server: None) -> Iterator[Callable[[], subprocess.Pop
     def start() -> subprocess.Popen[bytes]:
         # A background job of a shell has SIGINT ignored, and a child of it too.
         signals = signal.signal(signal.SIGINT, signal.default_int_handler)
-        started.append(subprocess.Popen([sys.executable, "-m", "flows.retrain"], env=poor))
+        started.append(subprocess.Popen([sys.executable, "-m", "flows.pipeline"], env=poor))
         signal.signal(signal.SIGINT, signals)
         until(lambda: Path("began").exists() or started[0].poll() is not None)
         assert Path("began").exists()
@@ -442,7 +442,7 @@ def test_second_flow_in_a_checkout_is_skipped_and_says_why(
 
 def test_server_that_does_not_answer_is_an_error_of_one_line(repo: Path) -> None:
     dead = os.environ | {"PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_HOME": str(repo / ".prefect")}
-    done = subprocess.run([sys.executable, "-m", "flows.retrain"], env=dead, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "flows.pipeline"], env=dead, capture_output=True, text=True)
     assert (done.returncode, len(done.stderr.splitlines())) == (1, 1)
     assert "http://127.0.0.1:1/api does not answer (PREFECT_API_URL)" in done.stderr
 
@@ -451,7 +451,7 @@ def test_prefect_is_imported_in_flows_only() -> None:
     sources = [file for folder in ("assay", "tasks") for file in (ROOT / folder).rglob("*.py")]
     assert ROOT / "assay/stage.py" in sources
     assert {file.name for file in sources if imported(file) & {"prefect", "flows"}} == set()
-    assert "prefect" in imported(ROOT / "flows/retrain.py")
+    assert "prefect" in imported(ROOT / "flows/pipeline.py")
     assert "prefect" not in imported(ROOT / "flows/reproduce.py")
 
 

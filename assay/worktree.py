@@ -1,0 +1,119 @@
+"""The checkout that a retraining works in: a git worktree that shares DVC's cache with the one that it belongs to.
+
+It stands at the wanted ref, with the retrainings merged that came after it: each retraining goes on where the last one
+ended, whether or not people have merged that one yet. There is one at a time, always in the same place; one that a
+killed retraining left is continued if it is whole and still at the right commits.
+"""
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay import files, git, params, tracking
+from assay.errors import AssayError
+
+PLACE = Path(".assay/retrain/checkout")
+MEMO = Path(".assay/retrain/memo")  # what spares work, kept between retrainings
+READY = Path(".dvc/tmp/retrain.json")  # in the worktree, written last
+BRANCHES = "retrain/"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Worktree:
+    """`continued`: an earlier retraining was killed in it, or failed."""
+
+    folder: Path
+    base: str  # the commit that it began at
+    continued: bool
+
+
+def ready(ref: str, home: Path = Path()) -> Worktree:
+    """Return the worktree at the ref and all retrainings since, new or continued; outputs are not there yet.
+
+    Raises `AssayError` if there is no such ref, or a retraining does not merge with it.
+    """
+    if not git.has(ref, home):
+        raise AssayError(f"retrain: {ref!r} is no commit of this repository (ref)")
+    folder = (home / PLACE).absolute()
+    wanted = {"ref": git.run("rev-parse", f"{ref}^{{commit}}", folder=home), "last": last(ref, home)}
+    found = _read(folder)
+    if found and {key: found.get(key) for key in wanted} == wanted:
+        return Worktree(folder=folder, base=found["base"], continued=True)
+    remove(home)
+    git.run("worktree", "add", "--quiet", "--detach", str(folder), wanted["ref"] or ref, folder=home, about="retrain")
+    if wanted["last"]:
+        _merge(wanted["last"], ref, folder)
+    _share(home.absolute(), folder)
+    base = git.run("rev-parse", "HEAD", folder=folder)
+    files.write_json(folder / READY, wanted | {"base": base})
+    return Worktree(folder=folder, base=base, continued=False)
+
+
+def last(ref: str, home: Path = Path()) -> str | None:
+    """Return the newest retraining's branch that is not part of the ref yet; None if all are."""
+    listed = git.run(
+        "for-each-ref",
+        "--sort=-committerdate",
+        f"--no-merged={ref}",
+        "--format=%(refname:short)",
+        f"refs/heads/{BRANCHES}",
+        folder=home,
+    ).split()
+    # Two commits may be of one second; the later one holds the other.
+    heads = [name for name in listed if not any(_holds(other, name, home) for other in listed if other != name)]
+    return heads[0] if heads else None
+
+
+def _holds(later: str, earlier: str, home: Path) -> bool:
+    same = git.run("rev-parse", later, folder=home) == git.run("rev-parse", earlier, folder=home)
+    merged = git.run("for-each-ref", f"--contains={earlier}", f"refs/heads/{later}", folder=home)
+    return bool(merged) and not same
+
+
+def _read(folder: Path) -> dict[str, str] | None:
+    """Return what READY says, None if the worktree is not whole."""
+    try:
+        found: dict[str, str] = files.read_json(folder / READY)
+        git.run("status", "--porcelain", folder=folder)
+    except (OSError, ValueError, AssayError):
+        return None
+    return found
+
+
+def _merge(branch: str, ref: str, folder: Path) -> None:
+    """Merge a retraining; where both changed the same lines, which only files that a run makes can be, it wins."""
+    message = f"Merge {branch}"
+    try:
+        git.run("merge", "--quiet", "-X", "theirs", "-m", message, branch, folder=folder, about="retrain")
+    except AssayError as error:
+        git.run("merge", "--abort", folder=folder)
+        raise AssayError(f"{error}; merge {branch} into {ref} by hand, or delete it: git branch -D {branch}") from None
+
+
+def _share(home: Path, folder: Path) -> None:
+    """Give the worktree DVC's cache and local settings, and a memo that outlives it."""
+    with tracking.opened("retrain", home) as repo:
+        cache = repo.cache.local.path
+    settings = home / ".dvc/config.local"
+    if settings.exists():
+        shutil.copy(settings, folder / ".dvc/config.local")
+    tracking.set_cache(folder, Path(cache))
+    (home / MEMO).mkdir(parents=True, exist_ok=True)
+    (folder / ".assay").symlink_to(home / MEMO)
+
+
+def keep_reports(folder: Path, name: str, home: Path = Path()) -> Path:
+    """Copy the reports of the worktree to where they stay, and return that folder; those of an earlier try go."""
+    kept = (home / ".assay/runs" / name).absolute()
+    shutil.rmtree(kept, ignore_errors=True)
+    p = params.load(folder / params.FILE)
+    for report in (p.paths.validation, p.paths.evaluation):
+        if (folder / report).is_dir():
+            shutil.copytree(folder / report, kept / report.name)
+    return kept
+
+
+def remove(home: Path = Path()) -> None:
+    """Remove the worktree, whatever state it is in. Its commits and what is in DVC's cache stay."""
+    shutil.rmtree(home / PLACE, ignore_errors=True)
+    git.run("worktree", "prune", folder=home)

@@ -1,0 +1,72 @@
+"""Runs a command so that it ends with us, its lines logged as they come.
+
+`python -m flows.child COMMAND...` becomes the command, which the kernel kills when the process that started it dies.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+from assay import git, stage
+
+# What DVC advises a person at a terminal.
+HINTS = (
+    "To track the changes with git",
+    "git add ",
+    "To enable auto staging",
+    "dvc config core.autostage",
+    "Use `dvc push`",
+)
+LAST = 20  # lines that a failure is told with
+
+Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+
+def run(module: str, *arguments: str, folder: Path, log: Log) -> tuple[int, str, list[str]]:
+    """Return the exit code of `python -m module` in the folder, its stdout, and the last lines of its stderr."""
+    command = [sys.executable, "-m", module, *arguments]
+    last: list[str] = []
+    with tempfile.TemporaryFile() as answer:
+        child = subprocess.Popen(
+            command, cwd=folder, stdout=answer, stderr=subprocess.PIPE, env=environment(), start_new_session=True
+        )
+        try:
+            assert child.stderr
+            for line in child.stderr:
+                text = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]  # a progress bar's last word
+                if text and not text.lstrip().startswith(HINTS):
+                    log.info("%s", text)
+                    last = [*last[1 - LAST :], text]
+            code = child.wait()
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+        answer.seek(0)
+        return code, answer.read().decode(errors="replace"), last
+
+
+def environment() -> dict[str, str]:
+    return (
+        os.environ
+        | git.signature()
+        | {
+            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
+            "PYTHONUNBUFFERED": "1",
+            # DVC's shell. Bash becomes a simple command instead of waiting; an old dash or fish would outlive DVC.
+            "SHELL": shutil.which("bash") or "/bin/sh",
+            stage.PARENT: str(os.getpid()),
+        }
+    )
+
+
+if __name__ == "__main__":
+    stage.die_with_parent()
+    del os.environ[stage.PARENT]
+    os.execvp(sys.argv[1], sys.argv[1:])

@@ -1,0 +1,17 @@
+"""Approval: a person makes a held version the champion, in Prefect's UI or by `assay promote`. Nothing waits for it."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from assay import promote as promotion
+from assay.errors import AssayError
+
+
+@flow(persist_result=False, flow_run_name="{version}")
+def promote(version: str, ref: str = "main") -> State[None]:
+    """Return Completed, or Failed with the reason; `version`: as the alert has it, e.g. v0.0.7."""
+    try:
+        return Completed(message=promotion.promote(version, ref))
+    except AssayError as error:
+        return Failed(message=str(error))

@@ -1,0 +1,65 @@
+"""Runs that ended without a word: marked as crashed and told, by whoever comes next."""
+
+import logging
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from prefect import Flow, get_client, runtime
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
+from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
+from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypeFilter
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.sorting import FlowRunSort
+from prefect.states import Crashed
+
+from assay import lock, news
+from flows.tell import tell
+
+FLOW = "retrain"
+GRACE = timedelta(minutes=5)  # between Pending and Running
+UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+
+log = logging.getLogger(__name__)
+
+
+def close_dead_runs() -> list[str]:
+    """Mark every retraining as crashed that is not finished and has no living process; return their names.
+
+    There is one at a time, and it holds the lock of this checkout: all others are dead. Without this a power cut leaves
+    them running for ever.
+    """
+    closed = []
+    held = lock.holder() or {"holder": ""}
+    alive = {held["holder"], str(runtime.flow_run.id)}
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+            flow_run_filter=FlowRunFilter(state=StateFilter(type=StateTypeFilter(any_=UNFINISHED))),
+            sort=FlowRunSort.START_TIME_DESC,
+            limit=200,
+        )
+        for run in runs:
+            if str(run.id) not in alive and not _is_starting(run):
+                message = "its process is gone: the machine or what serves it was stopped"
+                client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+                closed.append(run.name)
+                tell(news.crashed(f"{FLOW} ({run.name})", message))
+    return closed
+
+
+def _is_starting(run: FlowRun) -> bool:
+    since = run.state.timestamp if run.state else None
+    return run.state_type == StateType.PENDING and since is not None and datetime.now(UTC) - since < GRACE
+
+
+def tell_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Tell people of a failure that the flow itself did not foresee. A hook: Prefect gives these names."""
+    if state.name == "Failed" and (state.message or "").startswith("Flow run encountered an exception"):
+        tell(news.crashed(f"{flow.name} ({flow_run.name})", state.message or "it failed"))
+
+
+def tell_crash(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
+    """Tell people that the process of a run ended before its time. Runs where the deployment is served."""
+    with suppress(Exception):
+        tell(news.crashed(f"{flow.name} ({flow_run.name})", state.message or "its process ended"))

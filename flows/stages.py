@@ -1,0 +1,118 @@
+"""The stages of dvc.yaml as Prefect tasks, in any checkout.
+
+DVC decides what is out of date; Prefect shows it, tries again and ends what takes too long. One stage is one task run.
+Stages run one after the other in the main thread: DVC is not safe in threads, and only there a time-out can interrupt.
+"""
+
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from prefect import get_run_logger, task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+
+from assay import alert, files, news, outbox
+from assay.errors import AssayError, GateClosed
+from flows import child, dag, reproduce
+
+Ends = dict[str, State[Any]]  # of the stages that were reached, in their order
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Return False for the traceback of a returned state, a time-out and an error of ours; the next line says it."""
+    error = record.exc_info[0] if record.exc_info else Exception
+    return error is not None and not issubclass(error, TimeoutError | AssayError)
+
+
+logging.getLogger("prefect.task_runs").addFilter(_is_news)
+
+
+def run(stages: list[dag.Stage], folder: Path, ask_again: Callable[[str, State[Any]], bool] = lambda *_: False) -> Ends:
+    """Run the stages until one ends badly, as `dvc repro` does; `ask_again` says whether that one is to be repeated."""
+    ends: Ends = {}
+    for each in stages:
+        run = reproduce_stage.with_options(name=each.name, task_run_name=each.name, **each.options)
+        while True:
+            end = run(each.name, folder, return_state=True, wait_for=[ends[name] for name in each.upstream])
+            if end.is_completed() or not ask_again(each.name, end):
+                break
+        ends[each.name] = end
+        if not end.is_completed():
+            break
+        outbox.forget(f"{each.name}:")
+    return ends
+
+
+def _worth_another_try(task: Any, run: Any, end: State[Any]) -> bool:
+    return end.name == "Failed"  # a closed gate and a misuse of DVC would end the same way again
+
+
+@task(cache_policy=NO_CACHE, persist_result=False, retry_condition_fn=_worth_another_try)
+def reproduce_stage(name: str, folder: Path) -> State[Any]:
+    """Return how it ended; the first line of the stage's own words is the reason of a bad end."""
+    end = _reproduce(name, folder)
+    match end["state"], end["exit_code"]:
+        case "ran", _:
+            return Completed(message="ran")
+        case "restored", _:
+            return Completed(name="Restored", message="restored from DVC's run cache")
+        case "skipped", _:
+            return Completed(name="Skipped", message="up to date")
+        case "refused", _:
+            get_run_logger().error(end["message"])
+            word = "Refused"
+        case _, GateClosed.exit_code:
+            word = "Rejected"
+        case _:
+            word = "Failed"
+    return Failed(name=word, message=end["message"].splitlines()[0].removeprefix(f"{name}: "))
+
+
+def _reproduce(name: str, folder: Path) -> dict[str, Any]:
+    """Return the last word of `flows.reproduce`; no process of it is left behind."""
+    # An older one, should the child die before it can do this.
+    (folder / reproduce.OUTCOME).unlink(missing_ok=True)
+    code, said, _ = child.run("flows.reproduce", name, folder=folder, log=get_run_logger())
+    if not said:
+        return {"state": "failed", "exit_code": 1, "message": f"{name}: DVC's process ended without a word ({code})"}
+    end: dict[str, Any] = json.loads(said)
+    return end
+
+
+def bad_end(ends: Ends, folder: Path, report: Path | None = None) -> alert.Alert | None:
+    """Return what to tell of a stage that ended badly: all that it said, or what is known if it could not say anything.
+
+    `report`: where the page about the data is kept, if not in the folder.
+    """
+    name, end = last(ends)
+    if end.is_completed():
+        return None
+    said: dict[str, Any] = {"exit_code": 1, "message": ""}
+    if (folder / reproduce.OUTCOME).exists():
+        said = files.read_json(folder / reproduce.OUTCOME)
+    return news.of_stage(name, said["exit_code"], said["message"] or f"{name}: {end.message}", folder, report)
+
+
+def last(ends: Ends) -> tuple[str, State[Any]]:
+    """Return the last stage that was reached, and how it ended."""
+    return next(reversed(ends.items()), ("", Completed()))
+
+
+def end(stages: list[dag.Stage], ends: Ends) -> State[Any]:
+    """Return the state of the run, its summary logged."""
+    said = {each.name: ends[each.name].message if each.name in ends else "not run" for each in stages}
+    width = max(map(len, said), default=0)
+    get_run_logger().info("%s", "\n".join(["summary", *(f"  {name:<{width}}  {word}" for name, word in said.items())]))
+    name, bad = last(ends)
+    if bad.is_completed():
+        return Completed(message=f"{len(ends)} stages are up to date")
+    word = "Rejected" if bad.name == "Rejected" else "Failed"
+    return Failed(name=word, message=f"{name}: {bad.message}")
+
+
+def is_done(each: dag.Stage, ends: Ends) -> bool:
+    return each.name in ends and ends[each.name].is_completed()

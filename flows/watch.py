@@ -1,0 +1,35 @@
+"""Looks at the source; when enough of it is new, an event says so, and an automation starts a retraining."""
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.events import emit_event
+from prefect.states import Completed, Failed
+
+from assay import news
+from assay import watch as watching
+from assay.errors import AssayError
+from flows.tell import flush, tell
+
+CHANGED = "assay.source.changed"
+
+
+@flow(persist_result=False)
+def watch(ref: str = "main", share: float = 0.05) -> State[None]:
+    """Return Completed; `share`: how much of the source must have changed, in [0, 1]."""
+    flush()
+    try:
+        change = watching.look(ref)
+    except AssayError as error:
+        tell(news.failed(str(error)))
+        return Failed(message=str(error))
+    if change is None:
+        return Completed(name="Skipped", message="the source is as it was")
+    said = f"{change.n_now:,} images, were {change.n_before:,}"
+    if change.share < share:
+        return Completed(
+            name="Skipped", message=f"{said}: {change.share:.1%} changed, a retraining waits for {share:.1%}"
+        )
+    if not watching.is_news(change):
+        return Completed(name="Skipped", message=f"{said}: a retraining was asked for before")
+    emit_event(CHANGED, resource={"prefect.resource.id": "assay.source"}, payload={"reason": f"new data: {said}"})
+    return Completed(message=f"{said}: a retraining was asked for")

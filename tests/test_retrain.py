@@ -1,0 +1,286 @@
+"""Whole retrainings, by `python -m flows.retrain` in real checkouts, against one Prefect server."""
+
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import toy
+from prefect.settings import PREFECT_API_URL
+from prefect.testing.utilities import prefect_test_harness
+from test_alert import receiving
+
+from assay import alert
+
+pytestmark = pytest.mark.slow
+Retrain = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    with prefect_test_harness(server_startup_timeout=120):
+        yield PREFECT_API_URL.value() or ""
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return toy.make(tmp_path_factory.mktemp("made") / "toy").parent
+
+
+@pytest.fixture
+def checkout(made: Path, tmp_path: Path) -> Path:
+    """A toy project whose source is its own."""
+    shutil.copytree(made, tmp_path / "toy", symlinks=True)
+    toy.run(tmp_path / "toy/checkout", "assay", "snapshot", str(tmp_path / "toy/images"))
+    toy.run(tmp_path / "toy/checkout", "git", "commit", "-qam", "my images")
+    return tmp_path / "toy/checkout"
+
+
+@pytest.fixture
+def retrain(checkout: Path, server: str) -> Retrain:
+    def run(*options: str, code: int = 0, **more: str) -> str:
+        return toy.run(checkout, "flows.retrain", *options, code=code, PREFECT_API_URL=server, **more)
+
+    return run
+
+
+def clean(checkout: Path) -> bool:
+    """Say whether the checkout is as it was, and no worktree is left."""
+    trees = toy.run(checkout, "git", "worktree", "list").splitlines()
+    here = toy.run(checkout, "git", "status", "--porcelain")
+    return len(trees) == 1 and not here and not (checkout / ".assay/retrain/checkout").exists()
+
+
+def tags(checkout: Path) -> list[str]:
+    return toy.run(checkout, "git", "tag").split()
+
+
+def test_retraining_is_one_commit_on_its_own_branch_and_the_next_stands_on_it(checkout: Path, retrain: Retrain) -> None:
+    (checkout / "params.yaml").write_text("nonsense: an edit that nobody committed\n")
+    assert "v0.0.1 is the champion" in retrain()
+    toy.run(checkout, "git", "checkout", "-q", "params.yaml")
+    (first,) = toy.branches(checkout)
+    assert tags(checkout) == ["classifier#champion#1", "classifier@v0.0.1"]
+    assert clean(checkout)
+    assert (checkout / f".assay/runs/{first.removeprefix('retrain/')}/evaluation/index.html").exists()
+    assert "nothing is new" in retrain(code=5)
+
+    toy.add_images(checkout.parent, 4)
+    (checkout / "notes.txt").write_text("main went on meanwhile")
+    toy.run(checkout, "git", "add", "-A")
+    toy.run(checkout, "git", "commit", "-qm", "notes")
+    assert "v0.0.2 is the champion" in retrain()
+    (second,) = set(toy.branches(checkout)) - {first}
+    for part in (first, "main"):
+        toy.run(checkout, "git", "merge-base", "--is-ancestor", part, second)
+    message = toy.run(checkout, "git", "log", "-1", "--format=%B", second)
+    assert message.splitlines()[0] == "Release classifier v0.0.2: promote, accuracy 0.14"
+    assert [line.split() for line in message.splitlines() if line.startswith("eval.accuracy")] == [
+        ["eval.accuracy", "0.1", "->", "0.14", "+0.04"]
+    ]
+    champions = json.loads(toy.run(checkout, "git", "show", f"{second}:registry/champions.json"))
+    assert [each["version"] for each in champions] == ["v0.0.1", "v0.0.2"]
+    assert clean(checkout)
+    assert "nothing is new" in retrain(code=5)
+
+
+def test_closed_gate_leaves_a_report_and_an_alert_and_no_commit(checkout: Path, retrain: Retrain) -> None:
+    toy.add_images(checkout.parent, 12, "bad")
+    with receiving() as (url, received):
+        printed = retrain(code=3, **{alert.URLS: url})
+        retrain(code=3, **{alert.URLS: url})
+    assert "Rejected" in printed
+    assert "Traceback" not in printed
+    (told,) = received
+    assert told["title"] == "Assay: gate rejected the data"
+    assert "10. bad/009.png" in told["message"]
+    report = Path(told["message"].rpartition("Report: ")[2])
+    assert report.is_relative_to(checkout / ".assay/runs")
+    assert report.read_text() == "page"
+    assert (toy.branches(checkout), tags(checkout)) == ([], [])
+    assert clean(checkout)
+
+
+def test_held_model_is_told_and_waits_for_a_person(checkout: Path, retrain: Retrain) -> None:
+    with receiving() as (url, received):
+        assert "v0.0.1 is not the champion" in retrain("--approval", code=4, **{alert.URLS: url})
+        assert "classifier#champion#1" not in tags(checkout)
+        assert "it may be promoted, and waits for approval" in received[0]["message"]
+        assert "assay promote v0.0.1" in received[0]["message"]
+        assert "is now the champion" in toy.run(checkout, "assay", "promote", "v0.0.1")
+        assert "classifier#champion#1" in tags(checkout)
+        assert "nothing is new" in retrain(code=5)
+
+        next((checkout.parent / "images/ape").iterdir()).unlink()
+        assert "v0.0.2 is not the champion" in retrain(code=4, **{alert.URLS: url})
+    assert [each["title"] for each in received] == [f"Assay: model v0.0.{n} is held" for n in (1, 2)]
+    assert "- accuracy 0.09" in received[1]["message"]
+    assert "no version 'v9'; there are classifier@v0.0.2, classifier@v0.0.1" in toy.run(
+        checkout, "assay", "promote", "v9", code=1
+    )
+    toy.run(checkout, "assay", "promote", "v0.0.2")
+    assert "is now the champion" in toy.run(checkout, "assay", "promote", "v0.0.1")
+    assert "nothing is new" in retrain(code=5)
+    assert clean(checkout)
+
+
+def test_failed_retraining_is_told_once_and_the_next_goes_on_where_it_was(checkout: Path, retrain: Retrain) -> None:
+    toy.does(checkout, "register", "raise ValueError('no such thing')")
+    with receiving() as (url, received):
+        retrain(code=1, **{alert.URLS: url})
+        (told,) = received
+        assert told["title"] == "Assay: register failed"
+        toy.does_nothing(checkout)
+        toy.does(checkout, "train", "raise ValueError('trained twice')")
+        assert "v0.0.1 is the champion" in retrain(**{alert.URLS: url})
+    assert len(received) == 1
+    assert clean(checkout)
+
+
+def test_retraining_that_fails_twice_is_begun_anew(checkout: Path, retrain: Retrain) -> None:
+    toy.does(checkout, "register", "raise ValueError('no such thing')")
+    retrain(code=1)
+    (checkout / ".assay/retrain/checkout/dvc.lock").write_text("cut off\n: {")
+    retrain(code=1)
+    toy.does_nothing(checkout)
+    assert "v0.0.1 is the champion" in retrain()
+    assert clean(checkout)
+
+
+def test_image_that_comes_while_the_first_stage_reads_takes_part(checkout: Path, retrain: Retrain) -> None:
+    late = checkout.parent / "images/ape/late.png"
+    toy.does(checkout, "ingest", f"Path({str(late)!r}).write_text('image')")
+    retrain()
+    (branch,) = toy.branches(checkout)
+    assert json.loads(toy.run(checkout, "git", "show", f"{branch}:metrics/data.json"))["data"]["n_images"] == 11
+
+
+def test_wrong_ref_and_lost_source_are_one_line(checkout: Path, retrain: Retrain) -> None:
+    printed = retrain("--ref", "nowhere", code=1)
+    assert "'nowhere' is no commit of this repository" in printed
+    shutil.rmtree(checkout.parent / "images")
+    printed = retrain(code=1)
+    assert "no such folder" in printed
+    assert "Traceback" not in printed
+
+
+class TestRemotes:
+    @pytest.fixture(autouse=True)
+    def remotes(self, checkout: Path) -> Path:
+        """A bare git repository and a DVC remote, as folders."""
+        folder = checkout.parent
+        toy.run(folder, "git", "init", "-q", "--bare", "-b", "main", "remote.git")
+        toy.run(checkout, "git", "remote", "add", "origin", str(folder / "remote.git"))
+        toy.run(checkout, "git", "push", "-q", "origin", "main")
+        toy.run(checkout, "dvc", "remote", "add", "-q", "--local", "-d", "store", str(folder / "store"))
+        return folder
+
+    def there(self, folder: Path) -> list[str]:
+        return toy.run(folder / "remote.git", "git", "for-each-ref", "--format=%(refname:short)").split()
+
+    def test_data_branch_and_tags_arrive_and_a_clone_has_nothing_to_do(
+        self, remotes: Path, checkout: Path, retrain: Retrain
+    ) -> None:
+        assert "pushed data to store, pushed retrain/" in retrain()
+        (branch,) = toy.branches(checkout)
+        assert self.there(remotes) == ["main", branch, "classifier#champion#1", "classifier@v0.0.1"]
+        toy.run(remotes, "git", "clone", "-q", "-b", branch, "remote.git", "clone")
+        clone = remotes / "clone"
+        printed = toy.run(clone, "dvc", "repro", "--dry", "--allow-missing")
+        assert "Running stage" not in printed
+        toy.run(clone, "dvc", "remote", "add", "-q", "--local", "-d", "store", str(remotes / "store"))
+        toy.run(clone, "dvc", "pull", "-q")
+        assert (clone / "models/model.keras").exists()
+
+    def test_refused_push_is_told_leaves_nothing_half_and_is_made_up_for(
+        self, remotes: Path, checkout: Path, retrain: Retrain
+    ) -> None:
+        hook = remotes / "remote.git/hooks/update"
+        hook.write_text('#!/bin/sh\ncase "$1" in refs/tags/*) echo "no tags today" >&2; exit 1;; esac\n')
+        hook.chmod(0o755)
+        with receiving() as (url, received):
+            printed = retrain(code=1, **{alert.URLS: url})
+        assert "no tags today" in printed
+        assert "Traceback" not in printed
+        assert [each["title"] for each in received] == ["Assay: a retraining could not be published"]
+        assert self.there(remotes) == ["main"]
+        hook.unlink()
+        assert "v0.0.1 is the champion" in retrain()
+        (branch,) = toy.branches(checkout)
+        assert branch in self.there(remotes)
+        assert clean(checkout)
+
+    def test_push_that_was_refused_twice_is_made_up_for_too(
+        self, remotes: Path, checkout: Path, retrain: Retrain
+    ) -> None:
+        hook = remotes / "remote.git/hooks/pre-receive"
+        hook.write_text("#!/bin/sh\nexit 1\n")
+        hook.chmod(0o755)
+        retrain(code=1)
+        retrain(code=1)
+        hook.unlink()
+        retrain()
+        assert toy.branches(checkout)[0] in self.there(remotes)
+
+    def test_remote_that_fails_half_way_publishes_no_commit(
+        self, remotes: Path, checkout: Path, retrain: Retrain
+    ) -> None:
+        (remotes / "store/files/md5").mkdir(parents=True)
+        for byte in range(256):  # some objects find a file where their folder should be
+            if byte % 3:
+                (remotes / f"store/files/md5/{byte:02x}").write_text("in the way")
+        printed = retrain(code=1)
+        assert "publish: dvc push" in printed
+        assert self.there(remotes) == ["main"]
+        for file in (remotes / "store/files/md5").iterdir():
+            if file.is_file():
+                file.unlink()
+        retrain()
+        assert toy.branches(checkout)[0] in self.there(remotes)
+
+
+def test_two_at_once_one_runs_and_one_is_skipped(checkout: Path, server: str, retrain: Retrain) -> None:
+    began = checkout.parent / "began"
+    toy.does(checkout, "train", f"Path({str(began)!r}).touch(); time.sleep(12)")
+    ends: list[int] = []
+
+    def one() -> None:
+        command = [sys.executable, "-m", "flows.retrain"]
+        variables = toy.environment(checkout, PREFECT_API_URL=server)
+        ends.append(subprocess.run(command, cwd=checkout, env=variables, capture_output=True).returncode)
+
+    first = threading.Thread(target=one)
+    first.start()
+    while not began.exists():
+        time.sleep(0.2)
+    assert "another run has this checkout" in retrain(code=5)
+    first.join()
+    assert ends == [0]
+
+
+def flip_a_byte(file: Path) -> None:
+    file.chmod(0o644)
+    content = bytearray(file.read_bytes())
+    content[100] ^= 1
+    file.write_bytes(content)
+
+
+def test_flipped_byte_in_the_cache_is_said_and_made_anew(checkout: Path, retrain: Retrain) -> None:
+    retrain()
+    (first,) = toy.branches(checkout)
+    raw = [
+        file for file in (checkout / ".dvc/cache/files").rglob("*") if file.is_file() and file.stat().st_size > 100_000
+    ]
+    assert len(raw) == 1
+    flip_a_byte(raw[0])
+    toy.run(checkout, "dvc", "checkout", "-q", "--allow-missing", code=0)
+    toy.add_images(checkout.parent, 2)
+    assert f"damaged: {raw[0]}" in retrain()
+    toy.run(checkout, "git", "switch", "-q", "--detach", next(b for b in toy.branches(checkout) if b != first))
+    toy.run(checkout, "dvc", "checkout", "-q")
+    assert "x" * 100_000 in (checkout / "data/raw/12.tar").read_text()
