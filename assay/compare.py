@@ -17,6 +17,7 @@ from scipy.stats import binomtest
 
 from assay import params, tracking
 from assay.errors import AssayError, WorseModel
+from assay.labels import ACCURACY
 from assay.tracking import WORKSPACE
 
 SHOWN = 60  # rows of a table, at most: a thousand classes would fill the page
@@ -97,7 +98,8 @@ def _accuracy(old: str, new: str, metrics: Iterable[Change], p: params.Params) -
     accuracy = next((each for each in metrics if each.name == "eval.accuracy"), None)
     if accuracy is None or accuracy.difference is None:
         return 0.0, ""
-    head = f"**Accuracy {accuracy.old:.4f} → {accuracy.new:.4f}**"
+    word = ACCURACY[_candidate(new, p.paths).get("task", "single_label")].capitalize()
+    head = f"**{word} {accuracy.old:.4f} → {accuracy.new:.4f}**"
     errors = [_errors(rev, p.paths) for rev in (old, new)]
     tested = _tested(old, new, p.paths)
     if tested is None:

@@ -13,6 +13,7 @@ from statistics import NormalDist
 
 import numpy as np
 import sklearn.metrics
+from scipy.sparse import csr_array
 
 from assay.labels import THRESHOLD, Task
 
@@ -72,7 +73,8 @@ def named(probabilities: np.ndarray, task: Task) -> np.ndarray:
 
 def confusion(actual: np.ndarray, predicted: np.ndarray) -> np.ndarray:
     """Return the counts [K, K] of a single-label set; rows are the actual classes."""
-    return np.asarray(actual.astype(int).T @ predicted.astype(int))
+    numbers = actual.argmax(axis=1), predicted.argmax(axis=1)
+    return np.asarray(sklearn.metrics.confusion_matrix(*numbers, labels=range(actual.shape[1])))
 
 
 def by_class(
@@ -166,10 +168,11 @@ def f1_intervals(
 def _resampled(actual: np.ndarray, predicted: np.ndarray) -> Iterator[np.ndarray]:
     """Yield n_found, n and n_named of each class in `AT_ONCE` resamples of the images [3, AT_ONCE, K]."""
     rng, n_images = np.random.default_rng(SEED), len(actual)
-    counted = np.concatenate([actual & predicted, actual, predicted], axis=1).astype(np.float64)
+    counted = [csr_array(marks.T.astype(np.int64)) for marks in (actual & predicted, actual, predicted)]  # few are set
     for _ in range(RESAMPLES // AT_ONCE):
         drawn = [np.bincount(rng.integers(n_images, size=n_images), minlength=n_images) for _ in range(AT_ONCE)]
-        yield np.stack(np.split(np.array(drawn, np.float64) @ counted, 3, axis=1))
+        times = np.stack(drawn, axis=1)
+        yield np.stack([(marks @ times).T for marks in counted])
 
 
 def _log_loss(actual: np.ndarray, probabilities: np.ndarray, task: Task) -> float:

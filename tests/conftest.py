@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +33,11 @@ def draw(folder: Path, per_class: int, first: int = 0) -> None:
             (folder / name / f"{number:03d}.png").write_bytes(png(1000 * label + number, 50 + 75 * label))
 
 
-def make_checkout(to: Path, images: Path) -> Path:
-    """Return a git checkout of the project whose source is `images`, small enough to run in seconds."""
+def make_checkout(to: Path, images: Path | str, *options: str, classes: Sequence[str] = CLASSES) -> Path:
+    """Return a git checkout of the project whose source is `images`, small enough to run in seconds.
+
+    `options`: of `assay snapshot`; `classes`: those that the suites know.
+    """
     for name in ("assay", "tasks", "expectations", "registry", ".dvc/plots"):
         if (ROOT / name).exists():
             shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", "candidate.json"))
@@ -43,11 +47,11 @@ def make_checkout(to: Path, images: Path) -> Path:
     labels = (to / "expectations/labels.yaml").read_text()
     digits = '["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]'
     assert digits in labels
-    (to / "expectations/labels.yaml").write_text(labels.replace(digits, str(list(CLASSES))))
+    (to / "expectations/labels.yaml").write_text(labels.replace(digits, str(list(classes))))
     run(to, "git", "init", "-q", "-b", "main")
     run(to, "git", "config", "user.email", "tester@example.org")
     run(to, "git", "config", "user.name", "Tester")
-    run(to, "assay", "snapshot", str(images))
+    run(to, "assay", "snapshot", str(images), *options)
     run(to, "git", "add", "-A")
     run(to, "git", "commit", "-qm", "start")
     return to
