@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 TEMPLATES = Path(__file__).parent / "templates"
+THUMBNAIL_PX = 160  # the longest side
 
 
 def render(template: str, **values: Any) -> str:
@@ -30,3 +31,14 @@ def picture(image: np.ndarray) -> str:
     png = io.BytesIO()
     Image.fromarray(image.squeeze()).save(png, "PNG")
     return "data:image/png;base64," + base64.b64encode(png.getvalue()).decode()
+
+
+def thumbnail(image: Image.Image) -> str:
+    """Return a `data:` URI with an RGB image, no side above THUMBNAIL_PX; a small one keeps every pixel."""
+    small = image.copy()
+    small.thumbnail((THUMBNAIL_PX, THUMBNAIL_PX))
+    if max(image.size) <= THUMBNAIL_PX // 2:
+        return picture(np.asarray(image))
+    jpeg = io.BytesIO()
+    small.save(jpeg, "JPEG", quality=80)
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg.getvalue()).decode()

@@ -27,10 +27,10 @@ from assay import (
     manifest,
     params,
     quarantine,
-    report,
     stage,
     suites,
     tables,
+    validation_page,
     waivers,
     wording,
 )
@@ -60,9 +60,7 @@ def main(p: params.Params) -> None:
     failures = failing_rows(checked)
     files.write_json(p.paths.validation / "results.json", results)
     files.write_text(p.paths.validation / "failures.csv", failures.to_csv(index=False, lineterminator="\n"))
-    counts = class_counts(left["splits"])
-    shown = failures.head(200).to_dict("records")
-    page = report.render("validation.html", failures=shown, n_failures=len(failures), counts=counts, **results)
+    page = validation_page.render(results, failures, rows, pairs, left["classes"], p.paths.raw)
     files.write_text(p.paths.validation / "index.html", page)
     files.write_json(p.paths.metrics.gate, {"gate": metrics(results)})
     print(*lines(results), f"report: {(p.paths.validation / 'index.html').as_posix()}", sep="\n")
@@ -147,12 +145,6 @@ def failing_rows(checked: list[expectations.Result]) -> pd.DataFrame:
         if len(rows)
     ]
     return pd.concat(parts)[list(CSV_COLUMNS)] if parts else pd.DataFrame(columns=list(CSV_COLUMNS))
-
-
-def class_counts(splits: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return {label, train, val, test} for each class."""
-    counts = splits.pivot(index="label", columns="split", values="n_images").reindex(columns=manifest.SPLITS)
-    return [{"label": label, **counts.loc[label].astype(int).to_dict()} for label in counts.index]
 
 
 def metrics(results: dict[str, Any]) -> dict[str, Any]:

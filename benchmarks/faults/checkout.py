@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pandas as pd
+import pyarrow.parquet as pq
 import yaml
 
 from assay import cli, files, params
@@ -53,9 +55,17 @@ def checkout(folder: Path, classes: list[str]) -> None:
             file.write_text(yaml.safe_dump(suite, sort_keys=False))
 
 
+def of_table(folder: Path, table: Path) -> tuple[Said, pd.DataFrame]:
+    """Return what the stages say of the images of a table, and the near-duplicates that they found."""
+    with _inside(folder):
+        _run(table)
+        paths = params.load().paths
+        return _said(paths), pq.read_table(paths.pairs).to_pandas()
+
+
 def validated(folder: Path, variant: inject.Variant) -> Said:
     """Return what `snapshot`, `ingest` and `validate` say of the variant, after the part that is to be approved."""
-    images = folder.parent / "images"
+    table = folder.parent / "images/table.csv"
     with _inside(folder):
         paths = params.load().paths
         for name in LEFT:
@@ -64,18 +74,18 @@ def validated(folder: Path, variant: inject.Variant) -> Said:
         getattr(paths, "approved", Path("data/approved.json")).unlink(missing_ok=True)
         if variant.has_batch:
             inject.write(folder.parent, variant, only_approved=True)
-            _run(images)
+            _run(table)
             cli.cli(["approve"], standalone_mode=False)
         inject.write(folder.parent, variant)
         try:
-            _run(images)
+            _run(table)
         except AssayError as error:
             return Said(error=str(error))
         return _said(paths)
 
 
-def _run(images: Path) -> None:
-    cli.cli(["snapshot", f"table:{images / 'table.csv'}"], standalone_mode=False)
+def _run(table: Path) -> None:
+    cli.cli(["snapshot", f"table:{table}"], standalone_mode=False)
     ingest.main(params.load())
     validate.main(params.load())
 

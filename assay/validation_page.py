@@ -1,0 +1,54 @@
+"""The page that `validate` leaves for people: what was found, what is set aside, how classes and images are spread."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from assay import distributions, findings, manifest, report
+
+CLASSES = 100  # shown, the largest
+ASIDE = 100  # images shown that are set aside
+
+
+def render(
+    results: Mapping[str, Any],
+    failures: pd.DataFrame,
+    images: pd.DataFrame,
+    pairs: pd.DataFrame,
+    counts: pd.DataFrame,
+    raw: Path,
+) -> str:
+    """Return the page, the same for the same data.
+
+    `results` and `failures` as tasks/validate.py writes them, `images` the manifest, `pairs` its near-duplicates,
+    `counts` the table `classes` of the suites, `raw` the folder with the batches.
+    """
+    return report.render(
+        "validation.html",
+        findings=findings.findings(results["expectations"], failures, images, pairs, raw),
+        aside=aside(images, failures),
+        n_classes=len(counts),
+        balance=balance(counts),
+        curves=distributions.curves(images, {}),
+        has_approved=False,
+        **results,
+    )
+
+
+def aside(images: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Any]:
+    """Return `n_images` that are set aside and the first of them as `path` and `why`."""
+    broken = failures[failures["status"] == "set aside"].drop_duplicates("path")
+    why = dict(zip(broken["path"], broken["expectation"] + ": " + broken["value"], strict=True))
+    unused = images[images["reason"] != ""]
+    why |= dict(zip(unused["path"], unused["reason"], strict=True))
+    first = sorted(why)[:ASIDE]
+    return {"n_images": len(why), "rows": [{"path": path, "why": why[path]} for path in first]}
+
+
+def balance(counts: pd.DataFrame) -> Sequence[Mapping[str, Any]]:
+    """Return label, images of each split and share of the largest classes, by name."""
+    largest = counts.nlargest(CLASSES, "n_images").sort_values("label")
+    columns = ["label", *manifest.SPLITS, "share"]
+    return [row | {"approved": None} for row in largest[columns].to_dict("records")]

@@ -1,0 +1,82 @@
+"""How long it takes to validate images: `python -m benchmarks.validation [--images N] [--cleanvision PYTHON]`.
+
+The images are seeded noise like that of measure.py, 256 px a side, JPEG at quality 85, in ten classes. `snapshot`,
+`ingest` and `validate` run as the commands that they are, in a checkout of nothing else; CleanVision, in a Python that
+has it, with as many processes as there are cores. CPU seconds are those of all processes and threads.
+"""
+
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+
+from benchmarks.faults.checkout import ROOT, checkout
+from benchmarks.measure import draw
+
+SIDE_PX, CLASSES = 256, 10
+PEER = """
+import sys
+from cleanvision import Imagelab
+Imagelab(data_path=sys.argv[1], verbose=False).find_issues(n_jobs=int(sys.argv[2]), verbose=False)
+"""
+
+
+@click.command()
+@click.option("--images", default=20_000)
+@click.option("--cleanvision", metavar="PYTHON", help="A Python that has CleanVision.")
+def main(images: int, cleanvision: str | None) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "images"
+        write(folder, images)
+        print(f"{images:,} images of {SIDE_PX} px, {size(folder) / 1e6:.0f} MB, {os.cpu_count()} cores\n")
+        print("| way | CPU s | wall s | of CleanVision's CPU | of its wall |\n|---|---|---|---|---|")
+        theirs = (
+            timed([cleanvision, "-c", PEER, str(folder), str(os.cpu_count())], Path(scratch)) if cleanvision else None
+        )
+        row("CleanVision", theirs, theirs)
+        place = Path(scratch) / "checkout"
+        checkout(place, [f"class {n}" for n in range(CLASSES)])
+        ours = [("snapshot", timed(["assay", "snapshot", str(folder)], place))]
+        ours += [(stage, timed([sys.executable, "-m", f"tasks.{stage}"], place)) for stage in ("ingest", "validate")]
+        for name, seconds in ours:
+            row(name, seconds, theirs)
+        row("all three", (sum(s[0] for _, s in ours), sum(s[1] for _, s in ours)), theirs)
+        for name in ("ingest", "validate"):
+            row(f"{name} once more", timed([sys.executable, "-m", f"tasks.{name}"], place), theirs)
+
+
+def write(folder: Path, n_images: int) -> None:
+    for number in range(n_images):
+        file = folder / f"class {number % CLASSES}" / f"{number:06}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        draw(number, (SIDE_PX, SIDE_PX)).save(file, quality=85)
+
+
+def size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*.jpg"))
+
+
+def timed(command: list[str], folder: Path) -> tuple[float, float]:
+    """Return the CPU and wall seconds of a command that must succeed."""
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    command = [shutil.which(command[0]) or command[0], *command[1:]]
+    before, begun = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    after, ended = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, ended - begun
+
+
+def row(name: str, seconds: tuple[float, float] | None, theirs: tuple[float, float] | None) -> None:
+    if seconds:
+        shares = [f"{own / other:.3f}" for own, other in zip(seconds, theirs, strict=True)] if theirs else ["", ""]
+        print("|", " | ".join([name, *(f"{each:.1f}" for each in seconds), *shares]), "|", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,151 @@
+"""What the validation page shows: the images that a rule names, pairs side by side, and curves."""
+
+import base64
+import hashlib
+import io
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from assay import batch, distributions, findings, manifest, measure, report, validation_page
+
+
+def encoded(level: int, side_px: int = 12, kind: str = "PNG") -> bytes:
+    content = io.BytesIO()
+    pixels = np.random.default_rng(level).integers(0, 30, (side_px, side_px, 3)) + level
+    Image.fromarray(pixels.astype(np.uint8)).save(content, kind)
+    return content.getvalue()
+
+
+@pytest.fixture
+def images(tmp_path: Path) -> pd.DataFrame:
+    """Rows of the manifest, indexed by number, for nine images in a batch; the last does not decode."""
+    contents = {f"cat/{n}.png": encoded(20 * n) for n in range(7)}
+    contents |= {"dog/big.jpg": encoded(90, 400, "JPEG"), "dog/<b>.png": b"none"}
+    members = {path: (hashlib.sha256(content).hexdigest(), content) for path, content in contents.items()}
+    (tmp_path / "raw").mkdir()
+    batch.write(tmp_path / "raw/1.tar", members.values())
+    offsets = batch.read_offsets(tmp_path / "raw/1.tar")
+    rows = [
+        vars(measure.measure(content, path))
+        | {"path": path, "label": path.split("/")[0], "split": "train", "sha256": sha256}
+        | {"bytes": len(content), "batch": "1.tar", "offset": offsets[sha256]}
+        for path, (sha256, content) in members.items()
+    ]
+    table = pd.DataFrame(rows).reindex(columns=manifest.SCHEMA.names)
+    table.loc[table["path"] == "cat/6.png", ["label", "split"]] = ["dog", "test"]
+    return table
+
+
+def rule(name: str, **others: Any) -> dict[str, Any]:
+    return {"suite": "images", "expectation": name, "severity": "critical", "success": False, "n_waived": 0} | others
+
+
+def failures(name: str, *rows: tuple[str, str, str]) -> pd.DataFrame:
+    """Return rows of failures.csv of (path, value, partner)."""
+    table = pd.DataFrame(rows, columns=["path", "value", "partner"])
+    return table.assign(suite="images", expectation=name, severity="critical", status="failed", column="x", limit="y")
+
+
+NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": []})
+
+
+def test_small_image_keeps_every_pixel_and_a_large_one_is_made_small(images: pd.DataFrame, tmp_path: Path) -> None:
+    shown = findings.thumbnails(images.set_index("path"), tmp_path / "raw")
+    assert len(shown) == 8
+    kind, _, data = shown["cat/3.png"].partition(",")
+    assert kind == "data:image/png;base64"
+    original = np.asarray(Image.open(io.BytesIO(encoded(60))))
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(data)))), original)
+    big = Image.open(io.BytesIO(base64.b64decode(shown["dog/big.jpg"].partition(",")[2])))
+    assert big.size == (report.THUMBNAIL_PX, report.THUMBNAIL_PX)
+
+
+def test_image_that_does_not_decode_says_why(images: pd.DataFrame, tmp_path: Path) -> None:
+    rows = failures("decodable", ("dog/<b>.png", "not an image", ""))
+    (found,) = findings.findings([rule("decodable")], rows, images, NO_PAIRS, tmp_path / "raw")
+    (shot,) = found.shots
+    assert (shot.path, shot.picture, shot.why) == ("dog/<b>.png", "", "not an image")
+
+
+def test_pair_is_shown_once_with_distance_and_what_differs(images: pd.DataFrame, tmp_path: Path) -> None:
+    rows = failures(
+        "near", ("cat/1.png", "", "cat/6.png"), ("cat/6.png", "", "cat/1.png"), ("cat/2.png", "", "cat/3.png")
+    )
+    pairs = pd.DataFrame({"path": ["cat/6.png"], "partner": ["cat/1.png"], "distance": [0.01234]})
+    (found,) = findings.findings([rule("near")], rows, images, pairs, tmp_path / "raw")
+    assert [(pair.left.path, pair.right.path) for pair in found.pairs] == [
+        ("cat/1.png", "cat/6.png"),
+        ("cat/2.png", "cat/3.png"),
+    ]
+    assert [pair.said for pair in found.pairs] == ["distance 0.0123, two labels, two splits", ""]
+    assert all(shot.picture for pair in found.pairs for shot in (pair.left, pair.right))
+
+
+def test_equal_pixels_are_said(images: pd.DataFrame, tmp_path: Path) -> None:
+    images.loc[images["path"] == "cat/2.png", "pixels"] = images.loc[images["path"] == "cat/1.png", "pixels"].item()
+    rows = failures("copies", ("cat/1.png", "", "cat/2.png"))
+    (found,) = findings.findings([rule("copies")], rows, images, NO_PAIRS, tmp_path / "raw")
+    assert found.pairs[0].said == "the same pixels"
+
+
+def test_gravest_come_first_and_get_the_pictures(
+    images: pd.DataFrame, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "PICTURES", 2)
+    monkeypatch.setattr(findings, "SHOWN", 2)
+    of_warning = failures("odd", *((f"cat/{n}.png", "", "") for n in range(3)))
+    of_critical = failures("bad", *((f"cat/{n}.png", "", "") for n in range(3, 6)))
+    rules = [rule("odd", severity="warning"), rule("fine", success=True), rule("bad")]
+    found = findings.findings(rules, pd.concat([of_warning, of_critical]), images, NO_PAIRS, tmp_path / "raw")
+    assert [each.rule["expectation"] for each in found] == ["bad", "odd"]
+    assert [len(each.shots) for each in found] == [2, 2]
+    assert [each.n_rows for each in found] == [3, 3]
+    assert [bool(shot.picture) for each in found for shot in each.shots] == [True, True, False, False]
+    assert found[1].shots[0].why == "not shown here"
+
+
+def test_rule_about_classes_shows_rows_and_no_image(images: pd.DataFrame, tmp_path: Path) -> None:
+    rows = failures("balance", ("cat", "80%", ""))
+    (found,) = findings.findings([rule("balance")], rows, images, NO_PAIRS, tmp_path / "raw")
+    assert (found.shots, found.pairs) == ([], [])
+    assert found.rows[0]["value"] == "80%"
+
+
+def test_missing_batch_leaves_the_page_without_pictures(images: pd.DataFrame, tmp_path: Path) -> None:
+    assert findings.thumbnails(images.set_index("path"), tmp_path / "nowhere") == {}
+
+
+def test_curve_of_evenly_spread_values_is_a_straight_line() -> None:
+    images = pd.DataFrame({"split": ["train"] * 101, "brightness": np.arange(101.0), "contrast": 3.0})
+    (curve,) = distributions.curves(images, {})  # contrast is one value: nothing to draw
+    assert (curve.name, curve.low, curve.middle, curve.high, curve.approved) == ("brightness", 0, 50, 100, "")
+    points = [tuple(map(float, point.split(","))) for point in curve.now.split()]
+    assert points[0] == (0, distributions.HEIGHT)
+    assert points[-1] == (distributions.WIDTH, 0)
+    assert points[10] == (distributions.WIDTH / 2, distributions.HEIGHT / 2)
+
+
+def test_approved_curve_shares_the_axis() -> None:
+    images = pd.DataFrame({"split": ["train"] * 101, "brightness": np.arange(101.0)})
+    (curve,) = distributions.curves(images, {"brightness": ((0, 0.5, 1), (100, 150, 200))})
+    assert (curve.low, curve.high, curve.was) == (0, 200, 150)
+    assert curve.approved == "100.0,60.0 150.0,30.0 200.0,0.0"
+
+
+def test_images_in_no_split_are_in_no_curve() -> None:
+    images = pd.DataFrame({"split": ["train", "train", None], "brightness": [1.0, 2.0, 200.0]})
+    assert distributions.curves(images, {})[0].high == 2
+
+
+def test_set_aside_is_counted_whole_and_listed_in_part(images: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validation_page, "ASIDE", 1)
+    rows = failures("upright", ("cat/1.png", "6", "")).assign(status="set aside")
+    assert validation_page.aside(images, rows) == {
+        "n_images": 2,
+        "rows": [{"path": "cat/1.png", "why": "upright: 6"}],
+    }
