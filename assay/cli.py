@@ -43,6 +43,8 @@ def snapshot(source: str | None, **options: str | None) -> None:
 
     p = params.load()
     given = {name: value for name, value in options.items() if value is not None}
+    if source is None and given:
+        raise AssayError(f"snapshot: --{next(iter(given)).replace('_', '-')} is for a SOURCE, and none is given")
     images = sources.open_again(p.paths.source) if source is None else sources.open_source(_named(source), given)
     taken = sources.snapshot(images)
     before = p.paths.source.read_text() if p.paths.source.exists() else ""

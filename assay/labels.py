@@ -36,8 +36,10 @@ def joined(names: Iterable[str | int | float]) -> str:
 
 
 def is_name(value: Any) -> bool:
-    """Return whether a value of a list can name a class: a text or a number."""
-    return isinstance(value, str | int | float) and not isinstance(value, bool) and value == value
+    """Return whether a value of a list can name a class: a number, or a text that UTF-8 can hold."""
+    if isinstance(value, str):
+        return not any("\ud800" <= letter <= "\udfff" for letter in value)  # JSON can hold half a letter
+    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
 
 
 def classes(labels: Iterable[str], task: Task) -> tuple[str, ...]:

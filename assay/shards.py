@@ -83,7 +83,7 @@ def _label(content: bytes, suffix: str) -> Label:
         return None
     if isinstance(label, list):
         return label if all(map(labels.is_name, label)) else None
-    return None if label is None or label == "" or isinstance(label, dict) else str(label)
+    return str(label) if label != "" and (isinstance(label, bool) or labels.is_name(label)) else None
 
 
 def _read_image(entry: Entry) -> bytes:

@@ -145,7 +145,7 @@ def _listed(where: str, value: Any, separator: str | None) -> Found:
 
 def _indicated(name: str, columns: dict[str, list[Any]]) -> Iterator[Found]:
     """Yield the classes of each row whose column holds 1; a row with nothing in any of them is not labelled."""
-    told = {column: [_indicator(value) for value in values] for column, values in columns.items()}
+    told = {column: _indicators(values) for column, values in columns.items()}
     for column, values in told.items():
         if not any(isinstance(value, bool) for value in values):
             seen = next((value for value in values if value is not None), "nothing")
@@ -154,13 +154,29 @@ def _indicated(name: str, columns: dict[str, list[Any]]) -> Iterator[Found]:
         labels.joined(told)
     except AssayError as error:
         raise AssayError(f"{name}: {error}; give the column another name") from None
+    known: dict[tuple[bool | str | None, ...], Found] = {}
     for row in zip(*told.values(), strict=True):
-        if all(value is None for value in row):
-            yield None, ""
-        elif wrong := next((pair for pair in zip(told, row, strict=True) if not isinstance(pair[1], bool)), None):
-            yield None, f"{wrong[0]} is {'empty' if wrong[1] is None else repr(wrong[1])}, not 0 or 1"
-        else:
-            yield labels.joined(column for column, is_so in zip(told, row, strict=True) if is_so), ""
+        if row not in known:
+            known[row] = _marked(dict(zip(told, row, strict=True)))
+        yield known[row]
+
+
+def _marked(row: dict[str, bool | str | None]) -> Found:
+    """Return the label of a row from its mark in each column."""
+    if all(value is None for value in row.values()):
+        return None, ""
+    for column, value in row.items():
+        if not isinstance(value, bool):
+            return None, f"{column} is {'empty' if value is None else repr(value)}, not 0 or 1"
+    return labels.joined(column for column, is_so in row.items() if is_so), ""
+
+
+def _indicators(values: list[Any]) -> list[bool | str | None]:
+    try:
+        known = {value: _indicator(value) for value in set(values)}
+    except TypeError:  # a list or the like is among them
+        return [_indicator(value) for value in values]
+    return [known[value] for value in values]
 
 
 def _indicator(value: Any) -> bool | str | None:

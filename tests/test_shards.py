@@ -42,7 +42,9 @@ def test_stem_belongs_to_its_shard(tmp_path: Path) -> None:
     assert labels(tmp_path / "*/0.tar") == {"a/0.tar/1.jpg": "cat", "b/0.tar/1.jpg": "dog"}
 
 
-@pytest.mark.parametrize("label", [b"{", b"{}", b"3", b'{"label": null}', b'{"label": ["cat", null]}', b"\xff"])
+@pytest.mark.parametrize(
+    "label", [b"{", b"{}", b"3", b'{"label": null}', b'{"label": ["cat", null]}', b'{"label": "\\ud800"}', b"\xff"]
+)
 def test_label_that_cannot_be_read_is_none(tmp_path: Path, label: bytes) -> None:
     tar(tmp_path / "0.tar", ("1.jpg", b"one"), ("1.json", label))
     assert labels(tmp_path / "0.tar") == {"0.tar/1.jpg": None}

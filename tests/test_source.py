@@ -191,6 +191,9 @@ def test_snapshot_command_takes_several_labels(checkout: Path) -> None:
     printed = run(checkout, "assay", "snapshot", f"table:{table}", "--label-columns", "cat,dog")
     assert "2 images in 2 classes, multi-label\nclasses: cat, dog" in printed
     assert files.read_json(checkout / "data/source.json")["options"] == {"label_columns": "cat,dog"}
+    assert "multi-label\nclasses: cat, dog\nunchanged" in run(checkout, "assay", "snapshot")
+    printed = run(checkout, "assay", "snapshot", "--label-columns", "dog", code=1)
+    assert printed == "assay: snapshot: --label-columns is for a SOURCE, and none is given\n"
     printed = run(checkout, "assay", "snapshot", f"table:{table}", "--label-columns", "cat,cow", code=1)
     assert "no column 'cow'" in printed
     assert "Traceback" not in printed

@@ -211,7 +211,7 @@ def test_row_with_another_mark_cannot_be_read_and_says_which(tmp_path: Path, row
         images.read(images.entries[1])
 
 
-@pytest.mark.parametrize("tags", [["cat", None], [["cat"]], [{}], [True], [float("nan")], {"cat": 1}])
+@pytest.mark.parametrize("tags", [["cat", None], [["cat"]], [{}], [True], [float("nan")], ["\ud800"], {"cat": 1}])
 def test_row_whose_labels_are_no_texts_cannot_be_read(tmp_path: Path, tags: object) -> None:
     rows: Rows = [{"path": "a.png", "tags": ["cat"]}, {"path": "b.png", "tags": tags}]
     images = open_table(as_jsonl(rows, tmp_path / "t"), labels="tags", separator=";")
