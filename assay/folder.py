@@ -12,7 +12,7 @@ def open_folder(name: str, folder: str) -> Source:
     found = sorted(places.walk(folder))
     has_splits = _has_splits(name, [path for path, _, _ in found])
     entries = (_entry(path, size, place, has_splits=has_splits) for path, size, place in found)
-    return Source(name, tuple(entries), lambda entry: places.read(entry.place), has_files=True)
+    return Source(name, tuple(entries), _read_image, has_files=True)
 
 
 def _has_splits(name: str, paths: list[str]) -> bool:
@@ -31,3 +31,7 @@ def _entry(path: str, size: int, place: str, *, has_splits: bool) -> Entry:
     *above, _ = path.split("/")
     split = SPLITS[above.pop(0)] if has_splits and above else None
     return Entry(path, above[0] if above else None, size, place, split=split)
+
+
+def _read_image(entry: Entry) -> bytes:
+    return places.read(entry.place)

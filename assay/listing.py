@@ -21,7 +21,7 @@ class Entry:
 class Source:
     name: str
     entries: tuple[Entry, ...]
-    read: Callable[[Entry], bytes]  # may raise OSError
+    read: Callable[[Entry], bytes]  # may raise OSError; one that cannot be pickled is called in this process only
     options: dict[str, str] = field(default_factory=dict)  # of `assay snapshot`: how a table is to be read
     has_files: bool = False  # the places are local files, or URLs: a file that did not change need not be read again
     task: Task = "single_label"

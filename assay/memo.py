@@ -6,15 +6,11 @@ work adds a part now and then, so that a kill costs no more than the last one. I
 are used.
 """
 
-import hashlib
 import os
-from collections.abc import Iterable
 from pathlib import Path
-from types import ModuleType
 
 import numpy as np
 import pandas as pd
-import PIL
 import pyarrow as pa
 
 from assay import files
@@ -32,12 +28,6 @@ def stamp(place: str) -> str:
     # A name that is not UTF-8 cannot be written to a memo as it is.
     named = place.encode("utf-8", "backslashreplace").decode()
     return f"{named}\n{status.st_size} {status.st_mtime_ns} {status.st_ino}"
-
-
-def code(modules: Iterable[ModuleType]) -> str:
-    """Return a hash over the source of the modules and the version of Pillow: what the rows depend on."""
-    parts = [files.sha256(Path(str(module.__file__))) for module in modules]
-    return hashlib.sha256("".join([*parts, PIL.__version__]).encode()).hexdigest()
 
 
 def read(folder: Path, schema: pa.Schema, made_by: str) -> pa.Table:

@@ -5,11 +5,12 @@ multi-label set 0 or 1 for each class [K]) and `sha256` (of the original file, 6
 https://www.tensorflow.org/tutorials/load_data/tfrecord and https://protobuf.dev/programming-guides/encoding/
 """
 
+import hashlib
 import struct
+import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import google_crc32c
 import numpy as np
@@ -49,12 +50,15 @@ class Index:
 def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
     """Return the name of the shard that now holds the examples: its split and a hash of its bytes."""
     folder.mkdir(parents=True, exist_ok=True)
-    unnamed = folder / f".{split}.tmp"
+    unnamed = folder / f".{split}-{uuid.uuid4().hex}.tmp"  # several are written at once, of one split too
+    content = hashlib.sha256()
     try:
         with files.replacing(unnamed) as out:
             for example in examples:
-                _write_record(out, _serialize(example))
-        name = _name(unnamed, split)
+                for part in _record(_serialize(example)):
+                    out.write(part)
+                    content.update(part)
+        name = _name(content.hexdigest(), split)
         unnamed.replace(folder / name)
     finally:
         unnamed.unlink(missing_ok=True)
@@ -63,11 +67,11 @@ def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
 
 def is_whole(file: Path) -> bool:
     """Return whether the shard is there and holds the bytes that its name promises."""
-    return file.exists() and file.name == _name(file, file.name.partition("-")[0])
+    return file.exists() and file.name == _name(files.sha256(file), file.name.partition("-")[0])
 
 
-def _name(file: Path, split: str) -> str:
-    return f"{split}-{files.sha256(file)[:16]}{SUFFIX}"
+def _name(sha256: str, split: str) -> str:
+    return f"{split}-{sha256[:16]}{SUFFIX}"
 
 
 def write_index(file: Path, index: Index) -> None:
@@ -96,26 +100,34 @@ def read_index(file: Path) -> Index:
     return Index(**{**content, "classes": tuple(content["classes"])}, splits=splits)
 
 
-def _write_record(out: BinaryIO, payload: bytes) -> None:
-    length = struct.pack("<Q", len(payload))
-    out.write(length + _masked_crc(length) + payload + _masked_crc(payload))
+def _record(parts: list[bytes]) -> list[bytes]:
+    """Return the framed record of a payload in parts; a picture is not copied once more for each layer around it."""
+    length = struct.pack("<Q", sum(map(len, parts)))
+    crc = 0
+    for part in parts:
+        crc = google_crc32c.extend(crc, part)
+    return [length, _masked(google_crc32c.value(length)), *parts, _masked(crc)]
 
 
-def _masked_crc(content: bytes) -> bytes:
-    crc = google_crc32c.value(content)
+def _masked(crc: int) -> bytes:
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def _serialize(example: Example) -> bytes:
-    """Return the protobuf bytes of the example, its features sorted by name."""
+def _serialize(example: Example) -> list[bytes]:
+    """Return the protobuf bytes of the example in parts, its features sorted by name."""
     numbers = example.label if isinstance(example.label, tuple) else (example.label,)
     features = [
-        ("image", _field(1, _field(1, example.image.tobytes()))),
-        ("label", _field(3, _field(1, b"".join(map(_varint, numbers))))),
-        ("sha256", _field(1, _field(1, example.sha256.encode()))),
+        ("image", _wrapped(1, _wrapped(1, [example.image.tobytes()]))),
+        ("label", [_field(3, _field(1, b"".join(map(_varint, numbers))))]),
+        ("sha256", [_field(1, _field(1, example.sha256.encode()))]),
     ]
-    entries = b"".join(_field(1, _field(1, name.encode()) + _field(2, value)) for name, value in features)
-    return _field(1, entries)
+    entries = [_wrapped(1, [_field(1, name.encode()), *_wrapped(2, value)]) for name, value in features]
+    return _wrapped(1, [part for entry in entries for part in entry])
+
+
+def _wrapped(number: int, parts: list[bytes]) -> list[bytes]:
+    """Return a length-delimited protobuf field whose content comes in parts."""
+    return [bytes([number << 3 | 2]) + _varint(sum(map(len, parts))), *parts]
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -1,10 +1,7 @@
 """The scan: every image of a source measured once, and again only when its file changes."""
 
-import hashlib
 import shutil
 from collections.abc import Iterator
-from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +9,13 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from joblib import Parallel, delayed
 from tqdm import tqdm
 
-from assay import icc, image, manifest, measure, memo, resize, source, statistics
+from assay import backend, chunk, code, manifest, measure, memo, source
 
 PART_IMAGES = 5_000  # remembered at once: what a kill costs, and what is in memory of new ones
 MOST_PARTS = 400  # that a memo may have before it is written anew, as few large ones
+CHUNK_IMAGES = 64  # measured by one worker at a time
 LISTED = {"path", "label", "split", "group", "batch", "offset"}
 FACTS = pa.schema(
     [
@@ -35,13 +32,13 @@ def scan(images: source.Source, remembered: Path) -> tuple[pd.DataFrame, pa.Tabl
     The rows have the columns of the manifest that ingest measures, and `label`, `given_group` and `given_split` as the
     source has them. Only files that `remembered` does not know as they are now are read.
     """
-    made_by = memo.code([icc, image, measure, resize, statistics])
+    made_by = code.fingerprint(chunk.CODE)
     listed = _listed(images)
     known = set(memo.read(remembered, FACTS, made_by)["key"].to_pylist())
     new = [(key, entry) for key, entry in zip(listed["key"], images.entries, strict=True) if key not in known]
     passing = remembered / "passing"  # on the disk too, for there may be a million
     shutil.rmtree(passing, ignore_errors=True)
-    for part in _measured(images, new):
+    for part in _measured(images, new, made_by):
         lasting = _lasting(part, images.has_files)
         for folder, rows in ((remembered, part.filter(lasting)), (passing, part.filter(pc.invert(lasting)))):
             if len(rows):
@@ -110,24 +107,18 @@ def _tidied(remembered: Path, made_by: str, wanted: pa.Array) -> pa.Table:
     return memo.read(remembered, FACTS, made_by)
 
 
-def _measured(images: source.Source, new: list[tuple[str, source.Entry]]) -> Iterator[pa.Table]:
-    # Pillow works outside the interpreter's lock, so threads use all cores and share what they read.
-    work = Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-        delayed(_measure)(images, key, entry) for key, entry in new
-    )
-    rows = iter(tqdm(work, "measuring", len(new), unit=" images", disable=None))
-    while part := list(islice(rows, PART_IMAGES)):
+def _measured(images: source.Source, new: list[tuple[str, source.Entry]], made_by: str) -> Iterator[pa.Table]:
+    some = list(backend.chunks(new, CHUNK_IMAGES, len(new)))
+    work = backend.results(chunk.measured, (chunk.plan(images, each, made_by) for each in some), len(new))
+    part: list[dict[str, Any]] = []
+    with tqdm(desc="measuring", total=len(new), unit=" images", disable=None) as shown:
+        for each, rows in zip(some, work, strict=True):
+            if backend.is_cluster():
+                chunk.check_seen(rows, images, tuple(entry for _, entry in each))
+            part += rows
+            shown.update(len(rows))
+            if len(part) >= PART_IMAGES:
+                yield pa.Table.from_pylist(part, FACTS)
+                part = []
+    if part:
         yield pa.Table.from_pylist(part, FACTS)
-
-
-def _measure(images: source.Source, key: str, entry: source.Entry) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": key, "bytes": entry.bytes, "sha256": None}
-    try:
-        content = images.read(entry)
-    except OSError as error:
-        reason = f"cannot be read: {error.strerror}"
-        return row | asdict(
-            measure.Measurements(decodable=False, reason=reason, named_format=measure.named_format(entry.path))
-        )
-    row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return row | asdict(measure.measure(content, entry.path))

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from assay import batch, files, labels, ledger, manifest, memo, neighbours, params, scan, source, stage
+from assay import batch, code, files, labels, ledger, manifest, memo, neighbours, params, scan, source, stage
 from assay.errors import AssayError
 
 OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
@@ -113,7 +113,7 @@ def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, pa
     """
     here = measured.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")["path"]
     paths.raw.mkdir(parents=True, exist_ok=True)
-    made_by = memo.code([batch])
+    made_by = code.fingerprint([batch])
     remembered = memo.frame(memo.read(paths.memo.batches, OFFSETS, made_by))
     whole = {str(key): rows.set_index("sha256")["offset"] for key, rows in remembered.groupby("key")}
     places, checked = [], []

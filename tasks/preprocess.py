@@ -10,14 +10,12 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
-import PIL
-from joblib import Parallel, delayed
+from joblib import cpu_count
 from tqdm import tqdm
 
-from assay import batch, files, gate, icc, image, labels, manifest, params, records, resize, stage
+from assay import backend, code, files, gate, labels, manifest, pack, params, records, stage
 
 
 @dataclass(frozen=True)
@@ -71,8 +69,7 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
 
 
 def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
-    made_by = [p.height_px, p.width_px, p.colour, p.resize, PIL.__version__]
-    made_by += [files.sha256(Path(str(module.__file__))) for module in (icc, image, records, resize)]
+    made_by = [p.height_px, p.width_px, p.colour, p.resize, code.fingerprint(pack.CODE)]
     content = json.dumps([made_by, members["sha256"].tolist(), members["encoded"].tolist()])
     return hashlib.sha256(content.encode()).hexdigest()
 
@@ -81,8 +78,9 @@ def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple
     """Return the file name of each shard and how many of them were written; files that are none of them go."""
     remembered = files.read_json(paths.memo.shards) if paths.memo.shards.exists() else {}
     missing = [each for each in plans if not records.is_whole(paths.records / remembered.get(each.key, "none"))]
-    for each in tqdm(missing, "writing", unit=" shards", disable=None):
-        remembered[each.key] = records.write(paths.records, each.split, _examples(each.members, paths.raw, p))
+    work = _written([_shard(each, paths, p) for each in missing])
+    for each, name in zip(missing, tqdm(work, "writing", len(missing), unit=" shards", disable=None), strict=True):
+        remembered[each.key] = name
     names = [remembered[each.key] for each in plans]
     files.write_json(paths.memo.shards, {each.key: name for each, name in zip(plans, names, strict=True)})
     for file in paths.records.iterdir():
@@ -91,21 +89,29 @@ def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple
     return names, len(missing)
 
 
-def _examples(members: pd.DataFrame, raw: Path, p: params.Preprocess) -> Iterator[records.Example]:
-    with (raw / members["batch"].iloc[0]).open("rb") as tar:
-        contents = (
-            (batch.read_image(tar, offset=row.offset, size=row.bytes, sha256=row.sha256), row)
-            for row in members.itertuples()
-        )
-        # Pillow works outside the interpreter's lock, so threads use all cores.
-        yield from Parallel(n_jobs=-1, prefer="threads", return_as="generator")(
-            delayed(_example)(content, row.encoded, row.sha256, p) for content, row in contents
-        )
+def _shard(plan: Plan, paths: params.Paths, p: params.Preprocess) -> pack.Shard:
+    rows = plan.members
+    members = zip(rows["offset"].tolist(), rows["bytes"].tolist(), rows["sha256"], rows["encoded"], strict=True)
+    return pack.Shard(
+        made_by=code.fingerprint(pack.CODE),
+        batch=(paths.raw / rows["batch"].iloc[0]).absolute(),
+        members=tuple(pack.Member(*each) for each in members),
+        height_px=p.height_px,
+        width_px=p.width_px,
+        colour=p.colour,
+        resize=p.resize,
+        folder=paths.records.absolute(),
+        split=plan.split,
+    )
 
 
-def _example(content: bytes, label: int | tuple[int, ...], sha256: str, p: params.Preprocess) -> records.Example:
-    pixels = image.prepare(content, height_px=p.height_px, width_px=p.width_px, colour=p.colour, resize=p.resize)
-    return records.Example(image=pixels, label=label, sha256=sha256)
+def _written(shards: list[pack.Shard]) -> Iterator[str]:
+    """Yield the name of each shard: one a core or worker at a time, or, where there are few, all cores at one."""
+    n_images = sum(len(shard.members) for shard in shards)
+    if not backend.is_cluster() and (len(shards) < cpu_count() or n_images < backend.PROCESSES_FROM):
+        yield from (pack.write(shard, threads=-1) for shard in shards)
+    else:
+        yield from backend.results(pack.write, shards, n_images)
 
 
 def index(

@@ -1,0 +1,80 @@
+"""Chunks: some images of a source, read and measured together, in whichever process of whichever machine."""
+
+import hashlib
+import pickle
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from assay import backend, code, icc, image, measure, resize, statistics
+from assay.errors import AssayError
+from assay.listing import Entry, Source
+
+CODE = (icc, image, measure, resize, statistics)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    made_by: str  # the fingerprint of the code that must measure
+    read: Callable[[Entry], bytes] | None  # None: the contents are here, for only this process can read them
+    keys: tuple[str, ...]
+    entries: tuple[Entry, ...]
+    contents: tuple[bytes | OSError, ...] = ()
+
+
+def plan(images: Source, some: tuple[tuple[str, Entry], ...], made_by: str) -> Chunk:
+    """Return the work on some keys and entries of a source."""
+    keys, entries = zip(*some, strict=True)
+    if travels(images):
+        entries = tuple(_absolute(entry) if images.has_files else entry for entry in entries)
+        return Chunk(made_by, images.read, keys, entries)
+    return Chunk(made_by, None, keys, entries, tuple(_read(images.read, entry) for entry in entries))
+
+
+def travels(images: Source) -> bool:
+    """Say whether another process can read the images: not those that lie in the memory of this one."""
+    try:
+        pickle.dumps(images.read)
+    except (pickle.PicklingError, AttributeError, TypeError):
+        return False
+    return not any(entry.place.startswith("memory:") for entry in images.entries[:1])
+
+
+def _absolute(entry: Entry) -> Entry:
+    return entry if "://" in entry.place else replace(entry, place=str(Path(entry.place).absolute()))
+
+
+def _read(read: Callable[[Entry], bytes], entry: Entry) -> bytes | OSError:
+    try:
+        return read(entry)
+    except OSError as error:
+        return error
+
+
+def measured(chunk: Chunk) -> list[dict[str, Any]]:
+    """Return what is known of each image: `key`, `bytes`, `sha256`, and its measurements."""
+    code.check(chunk.made_by, CODE)
+    backend.keep_memory()
+    if chunk.read is None:
+        return [_row(*each) for each in zip(chunk.keys, chunk.entries, chunk.contents, strict=True)]
+    return [_row(key, entry, _read(chunk.read, entry)) for key, entry in zip(chunk.keys, chunk.entries, strict=True)]
+
+
+def _row(key: str, entry: Entry, content: bytes | OSError) -> dict[str, Any]:
+    row: dict[str, Any] = {"key": key, "bytes": entry.bytes, "sha256": None}
+    if isinstance(content, OSError):
+        reason, named = f"cannot be read: {content.strerror}", measure.named_format(entry.path)
+        return row | asdict(measure.Measurements(decodable=False, reason=reason, named_format=named))
+    row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+    return row | asdict(measure.measure(content, entry.path))
+
+
+def check_seen(rows: list[dict[str, Any]], images: Source, entries: tuple[Entry, ...]) -> None:
+    """Raise `AssayError` for an image that a worker could not read and this process can."""
+    for row, entry in zip(rows, entries, strict=True):
+        if row["sha256"] is None and not isinstance(_read(images.read, entry), OSError):
+            raise AssayError(
+                f"{backend.BACKEND}={backend.name()}: a worker cannot read {entry.place} ({row['reason']}) and this "
+                f"machine can; let the workers see the same paths, or name the source by a URL or an absolute path"
+            )

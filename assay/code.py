@@ -1,0 +1,31 @@
+"""Code: what a result depends on beside its inputs."""
+
+import hashlib
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from types import ModuleType
+
+import PIL
+
+from assay import files
+from assay.errors import AssayError
+
+
+def fingerprint(modules: Iterable[ModuleType]) -> str:
+    """Return a hash over the source of the modules and the version of Pillow."""
+    parts = [_of_file(str(module.__file__)) for module in modules]
+    return hashlib.sha256("".join([*parts, PIL.__version__]).encode()).hexdigest()
+
+
+@lru_cache
+def _of_file(file: str) -> str:
+    return files.sha256(Path(file))
+
+
+def check(expected: str, modules: Iterable[ModuleType]) -> None:
+    """Raise `AssayError` if this process does not run the code that `expected` is the fingerprint of."""
+    if fingerprint(modules) != expected:
+        raise AssayError(
+            f"a worker has another version of Assay or Pillow ({PIL.__version__} there); install the same everywhere"
+        )
