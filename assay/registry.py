@@ -11,6 +11,7 @@ from scipy.stats import binomtest
 
 from assay import params
 from assay.labels import ACCURACY, Task
+from assay.records import Index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,7 @@ def champion_of(champions: list[dict[str, Any]], model_sha256: str) -> dict[str,
     return others[-1] if others else None
 
 
-def compare(champion: dict[str, Any], test: pd.DataFrame, task: Task, p: params.Register) -> Check:
+def compare(champion: dict[str, Any], test: pd.DataFrame, index: Index, p: params.Register) -> Check:
     """Return whether the model is no worse than the champion on the test images that both were measured on.
 
     `test`: one row per test image with `sha256`, `batch` (the number of its batch) and `correct`. No image ever leaves
@@ -58,9 +59,10 @@ def compare(champion: dict[str, Any], test: pd.DataFrame, task: Task, p: params.
     that of the exact one-sided McNemar test (doi.org/10.1007/BF02295996). It needs independent pairs: so of a
     multi-label set too it compares images (all classes right, or not) and not decisions, of which one image has many.
     """
-    if champion.get("task", "single_label") != task:
-        text = f"champion {champion['version']} was made for other labels: {champion.get('task', 'single_label')}"
-        return Check(name="champion", passed=False, text=f"{text}, and this model for {task}")
+    its_task, its_classes = champion.get("task", "single_label"), champion.get("classes", list(index.classes))
+    if its_task != index.task:
+        text = f"champion {champion['version']} was made for other labels: {its_task}, and this model for {index.task}"
+        return Check(name="champion", passed=False, text=text)
     both = test[test["batch"] <= champion["last_batch"]]
     if both.empty:
         return Check(name="champion", passed=False, text=f"no test image in common with champion {champion['version']}")
@@ -71,9 +73,11 @@ def compare(champion: dict[str, Any], test: pd.DataFrame, task: Task, p: params.
     p_value = binomtest(worse, worse + better, alternative="greater").pvalue if worse + better else 1.0
     text = (
         f"{worse - better:+,} errors against champion {champion['version']} on the {len(both):,} test images that both "
-        f"have seen: {ACCURACY[task]} drops by {drop:.4f}, the limit is {p.max_accuracy_drop} "
+        f"have seen: {ACCURACY[index.task]} drops by {drop:.4f}, the limit is {p.max_accuracy_drop} "
         f"(params.yaml: register.max_accuracy_drop); one-sided McNemar p = {p_value:.3f}"
     )
+    if its_classes != list(index.classes):
+        text += f"; the champion was made for other classes, and judged by the labels of then: {', '.join(its_classes)}"
     return Check(name="champion", passed=drop <= p.max_accuracy_drop, text=text)
 
 

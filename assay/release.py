@@ -87,6 +87,7 @@ def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None
         "version": version,
         "model": model,
         "task": candidate["task"],
+        "classes": candidate["classes"],
         "last_batch": candidate["last_batch"],
         "errors": candidate["errors"],
     }

@@ -16,13 +16,14 @@ def main(p: params.Params) -> None:
     model_sha256 = files.sha256(p.paths.model)
     champion = registry.champion_of(files.read_json(p.paths.champions), model_sha256)
     checks = registry.absolute_checks(metrics, index.task, p.register)
-    checks += [registry.compare(champion, test, index.task, p.register)] if champion else []
+    checks += [registry.compare(champion, test, index, p.register)] if champion else []
     candidate = {
         "verdict": registry.verdict(checks),
         "checks": [asdict(check) for check in checks],
         "champion": champion and champion["version"],
         "model": {"sha256": model_sha256, "bytes": p.paths.model.stat().st_size},
         "task": index.task,
+        "classes": index.classes,
         "data": {"manifest": files.sha256(p.paths.manifest)},
         "split": {"test": hashlib.sha256("".join(test["sha256"]).encode()).hexdigest(), "n_test_images": len(test)},
         "last_batch": int(test["batch"].max()),

@@ -159,6 +159,19 @@ def test_multi_label_network_learns_and_its_numbers_are_those_of_the_written_mod
     assert found["val_accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, marks), abs=1e-5)
 
 
+def test_training_a_multi_label_network_again_gives_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_sets(tmp_path, n_images={"train": 16, "val": 8})
+    p = set_small(tmp_path)
+    made = []
+    for _ in range(2):
+        train.main(p)
+        made.append([files.sha256(tmp_path / name) for name in OUTS])
+    assert made[0] == made[1]
+
+
 def test_standard_scaling_is_learnt_from_the_train_split_alone(tmp_path: Path) -> None:
     write_data(tmp_path, counts={"train": (3, 3), "val": (1, 1)})
     index = records.read_index(tmp_path / "data/records.json")
