@@ -78,8 +78,9 @@ def contradictions(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     split, given = rows["split"], rows["given_split"]
     as_given = (given == split).groupby(rows["sha256"]).transform("any")
     moved = given.notna() & ~as_given
-    n_splits = rows.groupby("given_group")["split"].transform("nunique")
-    is_torn = ~moved & (n_splits > 1)
+    own = rows["split"].where(~_elsewhere(rows))
+    n_splits = own.groupby(rows["given_group"]).transform("nunique")
+    is_torn = ~moved & own.notna() & (n_splits > 1)
     because = "given " + given.astype("str") + ", but in " + split + " with group " + rows["group"]
     torn = "in " + split + ", but its group " + rows["given_group"].astype("str") + " is in other splits too"
     rows["reason"] = because.where(moved, torn)
@@ -140,7 +141,8 @@ def _groups(
     row = pd.Series(ledger.index, index=ledger["sha256"])
     at = row[usable["sha256"]].to_numpy()
     held = ledger["group"][ledger["group"] != ""]
-    given = pd.Series(usable["given_group"].to_numpy(), index=at, dtype="object").dropna().sort_values()
+    binding = usable["given_group"].where(~_elsewhere(usable))
+    given = pd.Series(binding.to_numpy(), index=at, dtype="object").dropna().sort_values()
     pixels = pd.Series(usable["pixels"].str[:GROUP_DIGITS].to_numpy(), index=at, dtype="object").sort_values()
     names = pd.concat([held, given, pixels]).astype("object")
     codes, keys = pd.factorize(names)
@@ -162,6 +164,18 @@ def _groups(
     name, split = _joined(name, split, cluster[alike])
     splits = np.array([*SPLITS, ""])[split[of_row]]
     return pd.Series(name.to_numpy()[of_row], index=ledger.index), pd.Series(splits, index=ledger.index)
+
+
+def _elsewhere(usable: pd.DataFrame) -> "pd.Series[bool]":
+    """Say which rows of a content are given another split than it gets, that of their given group.
+
+    They must not bind: a blank image in two groups would take all of the one to the split of the other.
+    """
+    rank = usable["given_split"].map(PRIORITY)
+    is_outbid = rank < rank.groupby(usable["sha256"]).transform("max")
+    others = rank.where(~is_outbid).groupby(usable["given_group"]).transform("count")
+    elsewhere: pd.Series[bool] = is_outbid & (others > 0)
+    return elsewhere
 
 
 def _components(n: int, pairs: np.ndarray) -> np.ndarray:

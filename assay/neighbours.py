@@ -48,6 +48,7 @@ BLOCK = 1000  # pairs compared at once, in 50 MB a thread
 STEP, STEPS = 0.02, 6  # of the shifts and zooms that are tried, and how many there are to each side of none
 SAMPLE = 50_000  # random pairs that the threshold comes from
 MOST = 0.05  # of the contrast unexplained: no threshold is above it, however different the images of a set are
+CLOSE = 0.05  # of the images: as far apart in the source two of a random pair are at least
 RARE = 4e-4  # the rarest quantile of those that is counted on
 FALL = 3.0  # the distance falls no faster with each tenth of the pairs: 1.3 to 2.5 times in all sets looked at
 RATE = 10 / 490_000  # of the pairs of different pictures that may be confirmed
@@ -299,13 +300,14 @@ def _terms(source: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarr
 def calibrate(thumbnails: Thumbnails, seed: int) -> float:
     """Return the distance below which a pair of this set is a near-duplicate, in [0, `MOST`].
 
-    At most `RATE` of the pairs of different pictures are below it, and `PER_IMAGE` for each image, so that a set of
-    look-alikes gets a low one. As the nearest of random pairs may be true copies, it is extended, by a power law, from
+    The thumbnails stand in the order of the source: what lies close together there is often of one object, alike as no
+    two others are, and is not looked at. At most `RATE` of the pairs of different pictures are below it, and
+    `PER_IMAGE` for each image, so that a set of look-alikes gets a low one. As the nearest of random pairs may be true copies, it is extended, by a power law, from
     two quantiles beyond as many copies as each tenth image would make.
     """
     n = len(thumbnails)
     pairs = np.sort(np.random.default_rng(seed).integers(0, max(n, 1), (SAMPLE, 2)), axis=1)
-    pairs = np.unique(pairs[pairs[:, 0] < pairs[:, 1]], axis=0)
+    pairs = np.unique(pairs[pairs[:, 1] - pairs[:, 0] > CLOSE * n], axis=0)
     blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
     pairs = np.concatenate([pairs[:0], *(block[_differ(thumbnails, block)] for block in blocks)])
     if not len(pairs):

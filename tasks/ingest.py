@@ -13,6 +13,7 @@ from assay import batch, code, files, labels, ledger, manifest, memo, neighbours
 from assay.errors import AssayError
 
 OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
+REFUSED = 50  # images named of those whose given split cannot be
 SEED = 0  # of the pairs that the limit of near-duplicates is measured on
 
 
@@ -67,7 +68,8 @@ def near_duplicates(
     one_each = measured[measured["pixels"].notna()].drop_duplicates("pixels").sort_values("sha256")
     thumbnails = scan.Thumbnails(facts, one_each["fact"].to_numpy(np.int64))
     if len(thumbnails) >= 2 * limit["n_images"]:
-        limit = {"distance": round(neighbours.calibrate(thumbnails, SEED), 6), "n_images": len(thumbnails)}
+        in_order = scan.Thumbnails(facts, one_each.sort_values("path")["fact"].to_numpy(np.int64))
+        limit = {"distance": round(neighbours.calibrate(in_order, SEED), 6), "n_images": len(thumbnails)}
     pairs = neighbours.candidates(thumbnails)
     distance = neighbours.distance(thumbnails, pairs)
     pairs, distance = pairs[distance <= limit["distance"]], distance[distance <= limit["distance"]]
@@ -97,12 +99,12 @@ def check_given(contradictions: pd.DataFrame, kept_in: Path) -> None:
     """Raise `AssayError` if the source wants an image in another split than it has, or a group in two."""
     if contradictions.empty:
         return
-    rows = contradictions.head(5)
-    first = "; ".join(f"{path}: {reason}" for path, reason in zip(rows["path"], rows["reason"], strict=True))
-    more = ", ..." if len(contradictions) > len(rows) else ""
+    rows = contradictions.head(REFUSED)
+    named = "".join(f"\n  {path}: {reason}" for path, reason in zip(rows["path"], rows["reason"], strict=True))
+    more = f"\n  and {len(contradictions) - len(rows):,} more" if len(contradictions) > len(rows) else ""
     raise AssayError(
-        f"splits: {len(contradictions):,} images are given a split that they cannot have: {first}{more}; "
-        f"mend the source, or delete {kept_in} to split all anew"
+        f"splits: {len(contradictions):,} images are given a split that they cannot have; "
+        f"mend the source, or delete {kept_in} to split all anew:{named}{more}"
     )
 
 

@@ -298,7 +298,7 @@ def test_image_that_is_given_another_split_than_it_has_stops_it(checkout: Path, 
     (tmp_path / "all.csv").write_text(f"path,label,split\n{given}\n")
     taken = source.snapshot(source.open_source(f"table:{tmp_path / 'all.csv'}"))
     files.write_json(checkout / "data/source.json", taken)
-    with pytest.raises(AssayError, match=r"120 images are given a split .*: images/ape/.*given test"):
+    with pytest.raises(AssayError, match=r"(?s)120 images are given a split .*\n  images/ape/.*given test"):
         task.main(params.load())
     assert {name: value for name, value in hashes(checkout).items() if name != "data/source.json"} == {
         name: value for name, value in before.items() if name != "data/source.json"
