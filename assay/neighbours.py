@@ -302,8 +302,8 @@ def calibrate(thumbnails: Thumbnails, seed: int) -> float:
 
     The thumbnails stand in the order of the source: what lies close together there is often of one object, alike as no
     two others are, and is not looked at. At most `RATE` of the pairs of different pictures are below it, and
-    `PER_IMAGE` for each image, so that a set of look-alikes gets a low one. As the nearest of random pairs may be true copies, it is extended, by a power law, from
-    two quantiles beyond as many copies as each tenth image would make.
+    `PER_IMAGE` for each image, so that a set of look-alikes gets a low one. As the nearest of random pairs may be true
+    copies, it is extended, by a power law, from two quantiles beyond as many copies as each tenth image would make.
     """
     n = len(thumbnails)
     pairs = np.sort(np.random.default_rng(seed).integers(0, max(n, 1), (SAMPLE, 2)), axis=1)
