@@ -75,7 +75,7 @@ def send(alert: Alert) -> tuple[str, ...]:
         body, dead = alert.body(repeats, since), []
         with tempfile.TemporaryDirectory() as folder:
             picture = _picture(alert, Path(folder) / "images.png")
-            dead = [url for url in urls if not _insist(url, alert.title, body, picture)]
+            dead = [url for url in urls if not deliver(url, alert.title, body, picture)]
         for url in dead:
             outbox.keep(url, alert.title, body)
         return tuple(outbox.receiver(url) for url in dead)
@@ -94,7 +94,8 @@ def flush(delivered: Iterable[str] = ()) -> None:
             outbox.drop(letter)
 
 
-def _insist(url: str, title: str, body: str, picture: Path | None) -> bool:
+def deliver(url: str, title: str, body: str, picture: Path | None = None) -> bool:
+    """Return whether the receiver took the message, at once or after a wait."""
     for wait_s in WAITS_S:
         time.sleep(wait_s)
         if _notify(url, title, body, picture):

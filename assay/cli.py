@@ -134,6 +134,26 @@ def serve_flows() -> None:
     _flow("serve")
 
 
+@cli.command()
+@click.option("--test-alerts", is_flag=True, help="Send each receiver a test message.")
+@click.option("--alert", is_flag=True, help="Tell the receivers what is wrong.")
+def doctor(**options: bool) -> None:
+    """Say what stands in the way of the next retraining, and what to do. Exit code 1: something does."""
+    _flow("doctor", *(f"--{name.replace('_', '-')}" for name, wanted in options.items() if wanted))
+
+
+@cli.command()
+@click.option("--dry", is_flag=True, help="Only count.")
+def clean(dry: bool) -> None:
+    """Remove old reports and worktrees, and from DVC's cache what no branch or tag needs."""
+    from assay import clean as cleaning
+
+    removed = cleaning.clean(dry=dry)
+    would = "would remove" if dry else "removed"
+    counts = f"{removed.worktrees:,} worktrees, {removed.reports:,} reports, {removed.objects:,} objects of the cache"
+    click.echo(f"{would} {counts}")
+
+
 def _flow(name: str, *arguments: str) -> NoReturn:
     """Become a module of flows/, which this library does not import."""
     if not Path(f"flows/{name}.py").exists():

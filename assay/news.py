@@ -111,12 +111,23 @@ def unpublished(message: str) -> Alert:
     )
 
 
-def crashed(name: str, message: str) -> Alert:
+def crashed(flow: str, run: str, message: str) -> Alert:
     return Alert(
-        cause=f"crashed: {name}: {same(message)}",
-        title=f"Assay: {name} crashed",
-        text=message,
+        cause=f"crashed: {flow}: {same(message)}",
+        title=f"Assay: {flow} crashed",
+        text=f"run {run}: {message}",
         todo=f"find out what ended it (memory? a restart?); the next run goes on where it was ({GUIDE}: crashed)",
+    )
+
+
+def unwell(found: list[tuple[str, str, str]]) -> Alert:
+    """Return what `assay doctor` found: (subject, what was seen, what to do) of each."""
+    lines = "\n".join(f"{subject}: {seen}\n  -> {todo}" for subject, seen, todo in found)
+    return Alert(
+        cause=f"doctor: {', '.join(subject for subject, _, _ in found)}",
+        title="Assay: the next retraining is in danger",
+        text=lines,
+        todo=f"what stands at each line, then `assay doctor` again ({GUIDE}: doctor)",
     )
 
 

@@ -15,6 +15,7 @@ import dvc.api
 from dvc.exceptions import DownloadError, DvcException, ReproductionError
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc_data.hashfile.gc import gc as garbage
 
 from assay.errors import AssayError
 
@@ -106,30 +107,71 @@ def checkout(folder: Path) -> None:
         repo.checkout(force=True, allow_missing=True)
 
 
-def damaged(folder: Path, share: float = 1.0) -> list[Path]:
+def damaged(folder: Path, share: float = 1.0, *, delete: bool = True) -> list[Path]:
     """Delete what is no longer the bytes that its name says from the cache, and return it: of what this checkout uses.
 
     `share` of the files, in [0, 1], is read, another part every day; DVC itself never looks. What was deleted is pulled
     from a remote, or made anew by its stage.
     """
-    with opened("cache", folder) as repo:
+    with opened("cache", folder) as repo, _quiet():
         cache = repo.cache.local
-        used = {oid for objects in repo.used_objs().values() for oid in objects}
-        places = {Path(cache.oid_to_path(each.value)): each.value for each in used}
+        places = {Path(cache.oid_to_path(each.value)): each.value for each in _used(repo.used_objs())}
     day = int(time.time() // 86_400)
     found = []
     for place, name in sorted(places.items()):
         in_turn = share >= 1 or (int(name[:8], 16) + day) % max(1, round(1 / share)) == 0
         if in_turn and place.exists() and _md5(place) != name.partition(".")[0]:
-            place.chmod(0o644)
-            place.unlink()
             found.append(place)
+            if delete:
+                place.chmod(0o644)
+                place.unlink()
     return found
 
 
 def _md5(file: Path) -> str:
     with file.open("rb") as content:
         return hashlib.file_digest(content, "md5").hexdigest()
+
+
+def collect(revisions: list[str], worktrees: list[Path], folder: Path, *, dry: bool) -> int:
+    """Delete from the cache all that none of the revisions, this checkout and the worktrees use; return how many.
+
+    Raises `AssayError` if one of them cannot be read: nothing is deleted then.
+    """
+    with opened("clean", folder, locked=True) as repo, _quiet():
+        used = _used(repo.used_objs(revs=revisions, skip_failed=False))
+        for each in worktrees:
+            with opened("clean", each) as other:
+                used |= _used(other.used_objs())
+        removed: int = garbage(repo.cache.local, used, dry=dry)
+    return removed
+
+
+def _used(found: dict[Any, set[Any]]) -> set[Any]:
+    return {each for objects in found.values() for each in objects}
+
+
+def check_locks(folder: Path) -> None:
+    """Raise `AssayError` if DVC's file of locks is broken, as a power cut may leave it: every command then fails."""
+    file = folder / ".dvc/tmp/rwlock"
+    try:
+        if file.exists():
+            json.loads(file.read_text() or "{}")
+    except ValueError:
+        raise AssayError(f"{file} is broken") from None
+
+
+def reach(folder: Path) -> str:
+    """Return why the default remote cannot be read, empty if it can."""
+    try:
+        with opened("remote", folder) as repo:
+            odb = repo.cloud.get_remote_odb()
+            odb.fs.info(odb.path)
+    except FileNotFoundError as error:  # nothing was sent yet; or, where it has a cause, nobody answers
+        return " ".join(str(error.__cause__ or "").split())
+    except Exception as error:  # whatever the client of that kind of remote raises
+        return " ".join(str(error).split())
+    return ""
 
 
 def push(folder: Path) -> None:

@@ -37,8 +37,8 @@ def ready(ref: str, home: Path = Path()) -> Worktree:
     folder = (home / PLACE).absolute()
     wanted = {"ref": git.run("rev-parse", f"{ref}^{{commit}}", folder=home), "last": last(ref, home)}
     found = _read(folder)
-    if found and {key: found.get(key) for key in wanted} == wanted:
-        return Worktree(folder=folder, base=found["base"], continued=True)
+    if found and found["ref"] == wanted["ref"] and wanted["last"] in (found["last"], found["branch"]):
+        return Worktree(folder=folder, base=str(found["base"]), continued=True)
     remove(home)
     git.run("worktree", "add", "--quiet", "--detach", str(folder), wanted["ref"] or ref, folder=home, about="retrain")
     if wanted["last"]:
@@ -70,14 +70,15 @@ def _holds(later: str, earlier: str, home: Path) -> bool:
     return bool(merged) and not same
 
 
-def _read(folder: Path) -> dict[str, str] | None:
-    """Return what READY says, None if the worktree is not whole."""
+def _read(folder: Path) -> dict[str, str | None] | None:
+    """Return what READY says, and the `branch` that it is on by now; None if the worktree is not whole."""
     try:
-        found: dict[str, str] = files.read_json(folder / READY)
+        found: dict[str, str | None] = files.read_json(folder / READY)
+        branch = git.run("branch", "--show-current", folder=folder)
         git.run("status", "--porcelain", folder=folder)
     except (OSError, ValueError, AssayError):
         return None
-    return found
+    return {"ref": "", "last": "", "base": ""} | found | {"branch": branch}
 
 
 def _merge(branch: str, ref: str, folder: Path) -> None:
@@ -93,7 +94,7 @@ def _merge(branch: str, ref: str, folder: Path) -> None:
 def _share(home: Path, folder: Path) -> None:
     """Give the worktree DVC's cache and local settings, and a memo that outlives it."""
     with tracking.opened("retrain", home) as repo:
-        cache = repo.cache.local.path
+        cache = repo.cache.local_cache_dir
     settings = home / ".dvc/config.local"
     if settings.exists():
         shutil.copy(settings, folder / ".dvc/config.local")

@@ -29,23 +29,26 @@ def close_dead_runs() -> list[str]:
     There is one at a time, and it holds the lock of this checkout: all others are dead. Without this a power cut leaves
     them running for ever.
     """
-    closed = []
+    message = "its process is gone: the machine or what serves it was stopped"
+    with get_client(sync_client=True) as client:
+        dead = dead_runs(client)
+        for run in dead:
+            client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            tell(news.crashed(FLOW, run.name, message))
+    return [run.name for run in dead]
+
+
+def dead_runs(client: Any) -> list[FlowRun]:
+    """Return the retrainings that are not finished, by the server, and have no living process here."""
     held = lock.holder() or {"holder": ""}
     alive = {held["holder"], str(runtime.flow_run.id)}
-    with get_client(sync_client=True) as client:
-        runs = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
-            flow_run_filter=FlowRunFilter(state=StateFilter(type=StateTypeFilter(any_=UNFINISHED))),
-            sort=FlowRunSort.START_TIME_DESC,
-            limit=200,
-        )
-        for run in runs:
-            if str(run.id) not in alive and not _is_starting(run):
-                message = "its process is gone: the machine or what serves it was stopped"
-                client.set_flow_run_state(run.id, Crashed(message=message), force=True)
-                closed.append(run.name)
-                tell(news.crashed(f"{FLOW} ({run.name})", message))
-    return closed
+    runs = client.read_flow_runs(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
+        flow_run_filter=FlowRunFilter(state=StateFilter(type=StateTypeFilter(any_=UNFINISHED))),
+        sort=FlowRunSort.START_TIME_DESC,
+        limit=200,
+    )
+    return [run for run in runs if str(run.id) not in alive and not _is_starting(run)]
 
 
 def _is_starting(run: FlowRun) -> bool:
@@ -56,10 +59,10 @@ def _is_starting(run: FlowRun) -> bool:
 def tell_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Tell people of a failure that the flow itself did not foresee. A hook: Prefect gives these names."""
     if state.name == "Failed" and (state.message or "").startswith("Flow run encountered an exception"):
-        tell(news.crashed(f"{flow.name} ({flow_run.name})", state.message or "it failed"))
+        tell(news.crashed(flow.name, flow_run.name, state.message or "it failed"))
 
 
 def tell_crash(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Tell people that the process of a run ended before its time. Runs where the deployment is served."""
     with suppress(Exception):
-        tell(news.crashed(f"{flow.name} ({flow_run.name})", state.message or "its process ended"))
+        tell(news.crashed(flow.name, flow_run.name, state.message or "its process ended"))

@@ -27,7 +27,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import disk, files, git, lock, news, params, publish, release, tracking, worktree
+from assay import disk, files, git, lock, news, outbox, params, publish, release, tracking, worktree
 from assay.errors import AssayError
 from flows import child, dag, reconcile, server, show, stages
 from flows.tell import flush, tell
@@ -58,6 +58,9 @@ def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand") 
         except AssayError as error:
             return _fail(error)
         end = _in(tree, ref, approval)
+        if end.is_completed():
+            for over in ("crashed: retrain:", "retrain:", "publish:"):
+                outbox.forget(over)
         if end.name == "Failed" and not tree.continued:
             get_run_logger().info("the next run goes on in %s", tree.folder)
         else:  # one that fails twice is begun anew
@@ -207,7 +210,8 @@ def _assay(*command: str, folder: Path) -> None:
     if said.strip():
         log.info("%s", said.strip())
     if code:
-        raise AssayError("\n".join(last).removeprefix("assay: ") or f"assay {command[0]} ended with {code}")
+        words = last[-1:] if any(line.startswith("  File ") for line in last) else last  # of a traceback, the error
+        raise AssayError("\n".join(words).removeprefix("assay: ") or f"assay {command[0]} ended with {code}")
 
 
 @click.command()

@@ -67,6 +67,8 @@ def test_retraining_is_one_commit_on_its_own_branch_and_the_next_stands_on_it(ch
     (first,) = toy.branches(checkout)
     assert tags(checkout) == ["classifier#champion#1", "classifier@v0.0.1"]
     assert clean(checkout)
+    assert {file.name for file in (checkout / ".dvc/cache").iterdir()} <= {"files", "runs"}
+    assert not (checkout / ".dvc/cache/files/md5/files").exists()
     assert (checkout / f".assay/runs/{first.removeprefix('retrain/')}/evaluation/index.html").exists()
     assert "nothing is new" in retrain(code=5)
 

@@ -1,0 +1,59 @@
+"""Removes what nothing refers to: never what a branch or tag, here or at a remote, or the files as they are need."""
+
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from assay import git, lock, tracking, worktree
+from assay.errors import AssayError
+
+RUNS = Path(".assay/runs")
+RUNS_KEPT = 30
+WORKTREE_DAYS = 7  # a failed retraining is continued by the next run; nobody came for an older one
+
+
+@dataclass(frozen=True, kw_only=True)
+class Removed:
+    worktrees: int
+    reports: int
+    objects: int  # of DVC's cache
+
+
+def clean(home: Path = Path(), *, dry: bool = False) -> Removed:
+    """Return what was removed, or would be; raises `AssayError` while a retraining or a DVC command runs."""
+    with lock.taken("clean", home) as taken:
+        if not taken:
+            raise AssayError(f"clean: a retraining has this checkout ({lock.FILE} is locked); wait for its end")
+        worktrees = _old_worktree(home, dry)
+        reports = _old_reports(home, dry)
+        kept = [folder for folder in [home / worktree.PLACE] if folder.exists()]
+        objects = tracking.collect(_revisions(home), [] if worktrees and dry else kept, home, dry=dry)
+    return Removed(worktrees=worktrees, reports=reports, objects=objects)
+
+
+def _old_worktree(home: Path, dry: bool) -> int:
+    folder = home / worktree.PLACE
+    if not folder.exists():
+        return 0
+    ready = folder / worktree.READY
+    if ready.exists() and time.time() - ready.stat().st_mtime < WORKTREE_DAYS * 86_400:
+        return 0
+    if not dry:
+        worktree.remove(home)
+    return 1
+
+
+def _old_reports(home: Path, dry: bool) -> int:
+    runs = sorted((home / RUNS).glob("*"), key=lambda run: (run.stat().st_mtime, run.name), reverse=True)
+    for run in runs[RUNS_KEPT:] if not dry else []:
+        shutil.rmtree(run)
+    return len(runs[RUNS_KEPT:])
+
+
+def _revisions(home: Path) -> list[str]:
+    """Return the commits that a branch or tag points at, here or at a remote, and the one that is checked out."""
+    refs = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
+    listed = git.run("for-each-ref", "--format=%(objectname) %(*objectname)", *refs, folder=home, about="clean")
+    tips = {line.split()[-1] for line in listed.splitlines()}
+    return sorted({*tips, git.run("rev-parse", "HEAD", folder=home, about="clean")})

@@ -1,0 +1,94 @@
+"""`assay clean` removes what nothing refers to, and nothing else."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+import pytest
+import toy
+
+from assay import clean, lock, worktree
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Three versions of one file that DVC keeps: at a tag, on a remote's branch, on main; and one that nobody kept."""
+    toy.run(tmp_path, "git", "init", "-q", "-b", "main", "checkout")
+    folder = tmp_path / "checkout"
+    toy.run(folder, "git", "config", "user.email", "tester@example.org")
+    toy.run(folder, "git", "config", "user.name", "Tester")
+    toy.run(folder, "dvc", "init", "-q")
+    for content in ("tagged", "remote", "experiment", "main"):
+        (folder / "data.txt").write_text(content)
+        toy.run(folder, "dvc", "add", "-q", "data.txt")
+        if content == "experiment":
+            continue
+        toy.run(folder, "git", "add", "-A")
+        toy.run(folder, "git", "commit", "-qm", content)
+        if content == "tagged":
+            toy.run(folder, "git", "tag", "-a", "-m", "x", "classifier@v0.0.1")
+        if content == "remote":
+            toy.run(folder, "git", "update-ref", "refs/remotes/origin/other", "HEAD")
+            toy.run(folder, "git", "reset", "-q", "--hard", "HEAD~1")
+    return folder
+
+
+def cached(checkout: Path) -> set[str]:
+    return {file.read_text() for file in (checkout / ".dvc/cache/files").rglob("*") if file.is_file()}
+
+
+def test_cache_keeps_what_a_tag_a_branch_or_a_remotes_branch_needs(checkout: Path) -> None:
+    assert cached(checkout) == {"tagged", "remote", "experiment", "main"}
+    assert clean.clean(checkout, dry=True).objects == 1
+    assert len(cached(checkout)) == 4
+    assert clean.clean(checkout).objects == 1
+    assert cached(checkout) == {"tagged", "remote", "main"}
+    assert clean.clean(checkout).objects == 0
+
+
+def test_cache_keeps_what_lies_here_and_is_not_committed(checkout: Path) -> None:
+    (checkout / "data.txt").write_text("today's work")
+    toy.run(checkout, "dvc", "add", "-q", "data.txt")
+    clean.clean(checkout)
+    assert "today's work" in cached(checkout)
+
+
+def test_revision_that_cannot_be_read_stops_before_anything_is_deleted(checkout: Path) -> None:
+    (checkout / "data.txt.dvc").write_text("outs: {")
+    toy.run(checkout, "git", "commit", "-qam", "broken")
+    with pytest.raises(clean.AssayError, match=r"^clean: "):
+        clean.clean(checkout)
+    assert len(cached(checkout)) == 4
+
+
+def test_worktree_that_the_next_run_continues_stays_and_an_old_one_goes(checkout: Path) -> None:
+    tree = worktree.ready("main", checkout)
+    (tree.folder / "data.txt").write_text("half a retraining")
+    toy.run(tree.folder, "dvc", "add", "-q", "data.txt")
+    assert clean.clean(checkout).worktrees == 0
+    assert "half a retraining" in cached(checkout)
+    old = time.time() - 8 * 86_400
+    os.utime(tree.folder / worktree.READY, (old, old))
+    assert clean.clean(checkout, dry=True).worktrees == 1
+    assert tree.folder.exists()
+    assert clean.clean(checkout).worktrees == 1
+    assert len(toy.run(checkout, "git", "worktree", "list").splitlines()) == 1
+    assert "half a retraining" not in cached(checkout)
+
+
+def test_newest_reports_stay(checkout: Path) -> None:
+    for number in range(clean.RUNS_KEPT + 3):
+        run = checkout / clean.RUNS / f"{number:03d}"
+        run.mkdir(parents=True)
+        os.utime(run, (number, number))
+    assert clean.clean(checkout).reports == 3
+    left = sorted(run.name for run in (checkout / clean.RUNS).iterdir())
+    assert (len(left), left[0]) == (clean.RUNS_KEPT, "003")
+
+
+def test_running_retraining_is_left_alone(checkout: Path) -> None:
+    with lock.taken("a run", checkout), pytest.raises(clean.AssayError, match="a retraining has this checkout"):
+        clean.clean(checkout)
+    shutil.rmtree(checkout / ".assay", ignore_errors=True)
+    assert lock.holder(checkout) is None

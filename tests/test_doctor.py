@@ -1,0 +1,175 @@
+"""`assay doctor` says what is wrong and what to do; the files that systemd and Prefect read are sound."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import toy
+import yaml
+from conftest import ROOT
+from test_alert import DEAD, receiving
+
+from assay import alert, disk, lock, outbox
+from flows import deployments, doctor
+from flows.doctor import Answer
+
+UNITS = sorted((ROOT / "deploy/systemd").iterdir())
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository with one file that DVC keeps, as the current folder."""
+    toy.run(tmp_path, "git", "init", "-q", "-b", "main", "checkout")
+    folder = tmp_path / "checkout"
+    toy.run(folder, "dvc", "init", "-q")
+    (folder / "data.txt").write_text("content")
+    toy.run(folder, "dvc", "add", "-q", "data.txt")
+    for name in ("pyproject.toml", "prefect.yaml", "prefect.toml"):
+        shutil.copy(ROOT / name, folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv(alert.URLS, raising=False)
+    return folder
+
+
+def the(answers: Iterator[Answer]) -> Answer:
+    (answer,) = answers
+    return answer
+
+
+def test_environment_of_this_project_is_within_its_limits() -> None:
+    assert the(doctor.versions()).todo == ""
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("sqlalchemy>=2.0.45,<2.1", "sqlalchemy>=2.1", r"sqlalchemy 2\.0\.\d+, wanted >=2\.1"),
+        ("tqdm>=4.67", "nosuchpackage>=1", "nosuchpackage None, wanted >=1"),
+    ],
+)
+def test_package_outside_its_limits_is_named(old: str, new: str, said: str, checkout: Path) -> None:
+    text = (checkout / "pyproject.toml").read_text()
+    assert old in text
+    (checkout / "pyproject.toml").write_text(text.replace(old, new))
+    answer = the(doctor.versions())
+    assert re.search(said, answer.seen)
+    assert "requirements.lock" in answer.todo
+
+
+def test_full_disk_is_said_with_what_is_free_and_what_is_wanted(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(disk, "room", lambda _: (1.25, 12.0))
+    assert the(doctor.room()) == Answer(subject="disk", seen="1.2 GiB free, 12.0 wanted", todo="assay clean")
+
+
+@pytest.mark.parametrize(("total_gib", "wanted"), [(10, 2.0), (100, 5.0), (10_000, 50.0)])
+def test_more_is_wanted_of_a_larger_disk(total_gib: int, wanted: float) -> None:
+    assert disk.wanted_gib(total_gib * disk.GIB) == wanted
+
+
+def test_lock_names_its_holder(checkout: Path) -> None:
+    with lock.taken("run 7"):
+        seen = [answer.seen for answer in doctor.locks()]
+    assert seen == [f"held by process {os.getpid()} (run 7)", "its locks are readable"]
+
+
+def test_broken_lock_of_dvc_is_named(checkout: Path) -> None:
+    (checkout / ".dvc/tmp/rwlock").write_text('{"/a/b": {"wri')
+    assert "remove .dvc/tmp/rwlock" in list(doctor.locks())[1].todo
+
+
+def test_damaged_file_of_the_cache_is_named_and_left_for_a_person(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctor, "SAMPLE", 1.0)
+    assert the(doctor.cache()).todo == ""
+    (file,) = [file for file in (checkout / ".dvc/cache/files").rglob("*") if file.is_file()]
+    file.chmod(0o644)
+    file.write_text("c0ntent")
+    answer = the(doctor.cache())
+    assert file.name in answer.seen
+    assert file.exists()
+
+
+def test_remotes_that_do_not_answer_are_named(checkout: Path) -> None:
+    assert [answer.todo for answer in doctor.remotes()] == ["", ""]
+    toy.run(checkout, "git", "remote", "add", "origin", str(checkout / "nowhere"))
+    toy.run(checkout, "dvc", "remote", "add", "-q", "-d", "store", "http://127.0.0.1:1/store")
+    assert [bool(answer.todo) for answer in doctor.remotes()] == [True, True]
+
+
+def test_receivers_get_a_test_message_when_it_is_asked_for(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "nobody is told" in the(doctor.receivers(True)).seen
+    monkeypatch.setattr(alert, "WAITS_S", (0,))
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, f"{url} {DEAD}")
+        assert len(list(doctor.receivers(False))) == 1
+        assert received == []
+        assert [bool(answer.todo) for answer in doctor.receivers(True)] == [False, True]
+        assert len(received) == 1
+    outbox.keep(DEAD, "title", "body")
+    assert "1 messages were not delivered" in list(doctor.receivers(False))[-1].seen
+
+
+def test_question_that_breaks_is_an_answer_too() -> None:
+    def broken() -> Iterator[Answer]:
+        raise ValueError("no such thing")
+
+    (answer,) = doctor.ask([broken])
+    assert (answer.subject, answer.seen) == ("broken", "ValueError: no such thing")
+    assert answer.todo
+
+
+def test_command_exits_with_1_and_tells_people_once(checkout: Path) -> None:
+    (checkout / "flows").symlink_to(ROOT / "flows")
+    with receiving() as (url, received):
+        variables = {alert.URLS: url, "PREFECT_API_URL": "http://127.0.0.1:1/api", "PREFECT_HOME": str(checkout / "p")}
+        printed = toy.run(checkout, "assay", "doctor", "--alert", code=1, **variables)
+        toy.run(checkout, "assay", "doctor", "--alert", code=1, **variables)
+    assert re.search(r"^!!  server .* does not answer", printed, re.MULTILINE)
+    assert re.search(r"^ok  versions ", printed, re.MULTILINE)
+    (told,) = received
+    assert told["title"] == "Assay: the next retraining is in danger"
+    assert "start it: make server" in told["message"]
+
+
+def test_deployments_name_flows_that_are_there_with_parameters_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(ROOT)
+    served = {each.name: deployments.served(each) for each in deployments.read()}
+    assert set(served) == {"retrain/nightly", "watch/new-data", "promote/by-hand"}
+    schedule = served["retrain/nightly"].schedules[0].schedule
+    assert (schedule.cron, schedule.timezone) == ("0 3 * * *", "Europe/Berlin")
+    assert served["retrain/nightly"].parameters["ref"] == "main"
+
+
+@pytest.mark.parametrize("text", ["deployments: [{name: x}]", "deployments: {", "[]"])
+def test_broken_deployments_are_one_line(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("prefect.yaml").write_text(text)
+    with pytest.raises(deployments.AssayError, match=r"^prefect.yaml: .+") as raised:
+        deployments.read()
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")
+def test_units_are_sound(tmp_path: Path) -> None:
+    for unit in UNITS:
+        text = unit.read_text().replace("User=assay", "User=root").replace("/srv/assay", str(tmp_path))
+        (tmp_path / unit.name).write_text(text)
+    for program in ("prefect", "assay"):
+        (tmp_path / ".venv/bin").mkdir(parents=True, exist_ok=True)
+        (tmp_path / ".venv/bin" / program).write_text("#!/bin/sh\n")
+        (tmp_path / ".venv/bin" / program).chmod(0o755)
+    files = [str(tmp_path / unit.name) for unit in UNITS]
+    done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_pool_of_prefect_yaml_is_the_one_that_the_docs_make() -> None:
+    declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
+    assert {each["work_pool"]["name"] for each in declared} == {"cpu"}
