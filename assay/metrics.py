@@ -7,7 +7,7 @@ image has recall and F1 0 and n 0, and no part in the means over classes.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
@@ -112,57 +112,64 @@ def overall(
 
     `auc` and `average_precision` are means over classes, absent when no class has images with and without it.
     `baseline_accuracy` is what the commonest answer to every image scores. `hamming_loss` is the share of wrong
-    decisions. Means over classes ("macro") have a bootstrap interval, for they are no share of independent images.
+    decisions. What is no share of independent images has a bootstrap interval.
     """
     predicted = named(probabilities, task)
     scores = by_class(actual, predicted, probabilities, confidence)
-    seen = [score for score in scores if score.n]
     is_right = (actual == predicted).all(axis=1)
-    low, high = wilson(int(is_right.sum()), len(is_right), confidence)
-    macro, micro = f1_intervals(actual, predicted, confidence)
-    of_sets = {
-        "micro_f1": 2 * sum(s.n_found for s in scores) / sum(s.n + s.n_named for s in scores),
-        "micro_f1_low": micro[0],
-        "micro_f1_high": micro[1],
-        "hamming_loss": float((actual != predicted).mean()),
-    }
+    ends = {"accuracy": wilson(int(is_right.sum()), len(is_right), confidence)}
+    ends |= intervals(actual, predicted, confidence)
+    counts = np.array([[(s.n_found, s.n, s.n_named) for s in scores]]).transpose(2, 0, 1)
+    values = {"accuracy": float(is_right.mean())}
+    values |= {name: float(value[0]) for name, value in _of_counts(counts, len(actual)).items()}
     areas = {"auc": [s.auc for s in scores], "average_precision": [s.average_precision for s in scores]}
-    known = {name: [area for area in values if area is not None] for name, values in areas.items()}
+    known = {name: [area for area in of_each if area is not None] for name, of_each in areas.items()}
+    shown = ("micro_f1", "hamming_loss") if task == "multi_label" else ("balanced_accuracy",)
     return {
-        "accuracy": float(is_right.mean()),
-        "accuracy_low": low,
-        "accuracy_high": high,
+        **_with_ends("accuracy", values, ends),
         "baseline_accuracy": np.unique(actual, axis=0, return_counts=True)[1].max() / len(actual),
-        "macro_f1": float(np.mean([score.f1 for score in seen])),
-        "macro_f1_low": macro[0],
-        "macro_f1_high": macro[1],
-        **(of_sets if task == "multi_label" else {"balanced_accuracy": float(np.mean([s.recall for s in seen]))}),
-        "min_class_recall": min(score.recall for score in seen),
+        **_with_ends("macro_f1", values, ends),
+        **{key: value for name in shown for key, value in _with_ends(name, values, ends).items()},
+        "min_class_recall": min(score.recall for score in scores if score.n),
         "log_loss": _log_loss(actual, probabilities, task),
         "calibration_error": calibration_error(calibration(actual, probabilities, task, n_bins)),
-        **{name: float(np.mean(values)) for name, values in known.items() if values},
+        **{name: float(np.mean(of_each)) for name, of_each in known.items() if of_each},
     }
 
 
-def f1_intervals(
-    actual: np.ndarray, predicted: np.ndarray, confidence: float
-) -> tuple[tuple[float, float], tuple[float, float]]:
-    """Return the intervals of macro and micro F1: percentiles of the bootstrap over images.
+def _with_ends(name: str, values: Mapping[str, float], ends: Mapping[str, tuple[float, float]]) -> dict[str, float]:
+    low, high = ends[name]
+    return {name: values[name], f"{name}_low": low, f"{name}_high": high}
+
+
+def _of_counts(counts: np.ndarray, n_images: int) -> dict[str, np.ndarray]:
+    """Return the measures [B] of B sets of `n_images` images from n_found, n and n_named of each class [3, B, K]."""
+    n_found, n, n_named = counts
+    is_there, n_decisions = n > 0, n_images * n.shape[1]
+
+    def over_classes(parts: np.ndarray, wholes: np.ndarray) -> np.ndarray:
+        shares = np.divide(parts, wholes, out=np.zeros(n.shape), where=is_there)
+        return np.asarray(shares.sum(axis=1) / is_there.sum(axis=1))
+
+    return {
+        "macro_f1": over_classes(2 * n_found, n + n_named),
+        "balanced_accuracy": over_classes(n_found, n),
+        "micro_f1": 2 * n_found.sum(axis=1) / (n + n_named).sum(axis=1),
+        "hamming_loss": (n + n_named - 2 * n_found).sum(axis=1) / n_decisions,
+    }
+
+
+def intervals(actual: np.ndarray, predicted: np.ndarray, confidence: float) -> dict[str, tuple[float, float]]:
+    """Return the intervals of what follows from counts: percentiles of the bootstrap over images.
 
     B. Efron and R. J. Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13. A class that a resample lacks has
-    no part in its mean, as in the estimate.
+    no part in its means, as in the estimate; a resample without any class is left out.
     """
-    macro, micro = [], []
-    for n_found, n, n_named in _resampled(actual, predicted):
-        f1 = np.divide(2 * n_found, n + n_named, out=np.full(n.shape, np.nan), where=n > 0)
-        any_class = (n > 0).any(axis=1)
-        macro.append(np.nanmean(f1[any_class], axis=1))
-        micro.append(2 * n_found.sum(axis=1) / np.maximum((n + n_named).sum(axis=1), 1))
-    ends = [50 * (1 - confidence), 50 * (1 + confidence)]
-    (macro_low, macro_high), (micro_low, micro_high) = (
-        np.percentile(np.concatenate(values), ends) for values in (macro, micro)
-    )
-    return (float(macro_low), float(macro_high)), (float(micro_low), float(micro_high))
+    drawn = np.concatenate(list(_resampled(actual, predicted)), axis=1)
+    measured = _of_counts(drawn[:, drawn[1].any(axis=1)], len(actual))
+    levels = [50 * (1 - confidence), 50 * (1 + confidence)]
+    ends = {name: np.percentile(values, levels) for name, values in measured.items()}
+    return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
 
 
 def _resampled(actual: np.ndarray, predicted: np.ndarray) -> Iterator[np.ndarray]:
