@@ -61,7 +61,8 @@ def register(p):
     files.write_json(p.paths.metrics.eval, {"eval": {"accuracy": accuracy, "n_images": n}})
     files.write_text(p.paths.evaluation / "index.html", "page")
     files.write_json(p.paths.candidate, {
-        "verdict": "promote" if better else "hold", "task": "single_label", "checks": [check], "champion": None,
+        "verdict": "promote" if better else "hold", "task": "single_label", "classes": ["a", "b"],
+        "checks": [check], "champion": None,
         "model": {"sha256": sha256}, "split": {"test": str(n), "n_test_images": n}, "last_batch": n, "errors": []})
 
 stage.run(name, main)
