@@ -49,6 +49,8 @@ def snapshot(source: str | None, **options: str | None) -> None:
     taken = sources.snapshot(images)
     before = p.paths.source.read_text() if p.paths.source.exists() else ""
     files.write_json(p.paths.source, taken)
+    if not p.paths.approved.exists():
+        files.write_json(p.paths.approved, {})  # nothing approved yet; DVC wants the file
     classes = sources.class_names(images)
     several = ", multi-label" if images.task == "multi_label" else ""
     click.echo(f"{p.paths.source}: {images.name}, {len(images.entries):,} images in {len(classes)} classes{several}")
@@ -101,6 +103,19 @@ def compare(old: str, new: str, plots: Path | None) -> None:
     click.echo("\n\n".join([page, *(f"![{file.stem}]({file.as_posix()})" for file in pictures)]))
     if worse:
         raise worse
+
+
+@cli.command()
+def approve() -> None:
+    """Take the data that the last run validated for what data should be like: new images are held against them.
+
+    Writes data/approved.json, for git: distributions and shares, no image. Look at reports/validation first.
+    """
+    from assay import approve as approving
+
+    p = params.load()
+    click.echo("\n".join(approving.approve(p)))
+    click.echo(f"{p.paths.approved}: commit it; then `dvc repro`")
 
 
 @cli.command()

@@ -49,6 +49,7 @@ SCHEMA = pa.schema(
         ("maximum", pa.int64()),
         *((channel, pa.float64()) for channel in ("red", "green", "blue")),  # means, [0, 255]
         ("noise", pa.float64()),  # standard deviation of what is no structure, in grey levels
+        ("comb", pa.float64()),  # unevenness of grey's histogram from level to level, [0, 2]
         ("blockiness", pa.float64()),  # steps on the grid of JPEG over those off it; null: not to be seen
         ("flat_share", pa.float64()),  # of rows, or of columns, that are all one level, neither black nor white
         ("jpeg_quality", pa.int64()),  # of the file, [1, 100]; null: no JPEG

@@ -58,6 +58,7 @@ class Measurements:
     green: float | None = None
     blue: float | None = None
     noise: float | None = None
+    comb: float | None = None
     blockiness: float | None = None  # None too where the decode was a reduced one, or shows no two blocks of 8 px
     flat_share: float | None = None
     jpeg_quality: int | None = None  # None too for what is no JPEG
@@ -143,12 +144,14 @@ def _statistics(rgb: Image.Image, pixels: np.ndarray, is_whole: bool) -> dict[st
     size = min(rgb.width, SIDE_PX), min(rgb.height, SIDE_PX)
     grey = rgb.convert("L").resize(size, Image.Resampling.BOX)
     every = pixels[:: -(-rgb.height // SIDE_PX), :: -(-rgb.width // SIDE_PX)]
-    levels, window = np.asarray(grey), np.asarray(_window(rgb).convert("L"))
+    middle = _window(rgb).convert("L")
+    levels, window = np.asarray(grey), np.asarray(middle)
     values = statistics.of_levels(np.asarray(grey.histogram())) | statistics.of_colours(every)
     values |= {
         "sharpness": statistics.sharpness(levels),
         "flat_share": statistics.flat_share(levels),
         "noise": statistics.noise(window),
+        "comb": statistics.comb(np.asarray(middle.histogram())),
     }
     known = {name: round(value, 4) for name, value in values.items()}
     block = statistics.blockiness(window) if is_whole else None

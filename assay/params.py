@@ -46,6 +46,7 @@ class Paths:
     source: Path
     ledger: Path
     near_limit: Path
+    approved: Path
     raw: Path
     manifest: Path
     pairs: Path

@@ -79,6 +79,17 @@ def noise(grey: np.ndarray) -> float:
     return math.sqrt(math.pi / 2) * int(np.abs(answer).sum(dtype=np.int64)) / (6 * answer.size)
 
 
+def comb(counts: np.ndarray) -> float:
+    """Return how far the counts [256] of the levels are from those of their neighbours, over all counts: [0, 2].
+
+    Brightness or contrast that is changed after the pixels became whole numbers makes some levels hold two of those
+    before, and others none. What is clipped, at both ends, is left out.
+    """
+    wide = counts.astype(np.int64)
+    uneven = int(np.abs(2 * wide[1:-1] - wide[:-2] - wide[2:]).sum())
+    return uneven / (2 * int(wide.sum()))
+
+
 def blockiness(grey: np.ndarray) -> float | None:
     """Return how many times larger the steps on the 8 px grid are than those within its blocks, or None below 16 px.
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from assay import manifest
+from assay import manifest, outliers
 from assay.errors import AssayError
 
 MEASURED = tuple(name for name in manifest.SCHEMA.names if name not in manifest.PIXELS)
@@ -34,11 +34,15 @@ class Table:
     empty: str = ""  # what it means that there are no rows; without that it is a critical failure
 
 
-# `images`: the manifest, and `listed` (a row of the source's table has it) and `has_file`. `labels`: one row per image
-# and name of a class; a null name for an image without a label. `classes` and `splits` count each class of an image
-# that has a split; `share` of the images, in (0, 1]. `pairs`: near-duplicates.
+DRIFT = ("property", "statistic", "limit", "excess", "approved", "present")
+NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
+# `images`: the manifest, and `listed` (a row of the source's table has it), `has_file`, `unapproved` (what of it was
+# never approved, in words) and the distances of assay/outliers.py, in spreads. `labels`: one row per image and name of
+# a class; a null name for an image without a label. `classes` and `splits` count each class of an image that has a
+# split; `share` of the images, in (0, 1]. `pairs`: near-duplicates. `drift` and all to `test_set`: assay/approval.py;
+# the others: assay/shortcuts.py.
 TABLES = {
-    "images": Table(columns=(*MEASURED, "listed", "has_file"), rows="images"),
+    "images": Table(columns=(*MEASURED, "listed", "has_file", "unapproved", *outliers.NAMES), rows="images"),
     "labels": Table(columns=("path", "label", "split"), rows="labels"),
     "classes": Table(
         columns=("label", "n_images", "share", "imbalance", *manifest.SPLITS), rows="classes", named=("label",)
@@ -49,6 +53,20 @@ TABLES = {
         rows="pairs",
         empty="no near-duplicates",
     ),
+    "drift": Table(columns=DRIFT, rows="properties of pixels", named=("property",), empty=NOTHING_NEW),
+    "label_drift": Table(columns=DRIFT, rows="shares of a class", named=("property",), empty=NOTHING_NEW),
+    "file_drift": Table(columns=DRIFT, rows="properties of files", named=("property",), empty=NOTHING_NEW),
+    "channel_order": Table(columns=DRIFT, rows="orders of channels", named=("property",), empty=NOTHING_NEW),
+    "test_set": Table(
+        columns=("sha256", "gone"), rows="test images", named=("sha256",), empty="as approved, or nothing approved yet"
+    ),
+    "shortcuts": Table(
+        columns=("property", "label", "auc", "approved", "gain", "unapproved", "n_images"),
+        rows="properties of a class",
+        named=("property", "label"),
+    ),
+    "borders": Table(columns=("label", "auc", "centre", "lead", "n_images"), rows="classes", named=("label",)),
+    "associations": Table(columns=("property", "v", "n_values"), rows="facts about files", named=("property",)),
 }
 OF_DATA = tuple(TABLES)  # what `validate` knows of
 PER_IMAGE = ("images", "labels")  # tables whose rows are about one image

@@ -1,11 +1,14 @@
 """The tables that suites speak about, made of the manifest: columns as in `suites.TABLES`."""
 
 from collections.abc import Collection
+from dataclasses import dataclass
 
+import numpy as np
 import pandas as pd
 
-from assay import labels, manifest
+from assay import approval, labels, manifest, outliers, shortcuts
 from assay.labels import Task
+from assay.profile import Profile
 from assay.suites import TABLES
 
 # What must hold before anything else can be said of an image: a rule on one of these sees the rows for which those
@@ -13,10 +16,23 @@ from assay.suites import TABLES
 STEPS = ("listed", "has_file", "decodable")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What images are compared with, or by, beside the manifest."""
+
+    approved: Profile | None  # None: nothing is
+    ledger: pd.DataFrame
+    pixels: np.ndarray  # uint8 [N, 2, D]: of border and centre, at the index of the manifest's rows
+
+
 def build(
-    rows: pd.DataFrame, pairs: pd.DataFrame, task: Task = "single_label", classes: Collection[str] = ()
+    rows: pd.DataFrame,
+    pairs: pd.DataFrame,
+    task: Task = "single_label",
+    classes: Collection[str] = (),
+    beside: Beside | None = None,
 ) -> dict[str, pd.DataFrame]:
-    """Return every table.
+    """Return every table; those of drift and shortcuts only with `beside`.
 
     `rows` is the manifest, `pairs` its near-duplicates as `path`, `partner` and `distance`. `classes` are those that
     may be: no other is counted, and one that has no images has rows in `splits` all the same. Without them all are.
@@ -26,8 +42,9 @@ def build(
     every = sorted(set(classes) or set(counted["label"]))
     counted = counted[counted["label"].isin(every)]
     counts = pd.crosstab(counted["label"], counted["split"]).reindex(every, columns=manifest.SPLITS, fill_value=0)
-    return {
-        "images": _images(rows),
+    found = _beside(rows, task, beside) if beside else {}
+    return found | {
+        "images": _images(rows, beside.approved if beside else None),
         "labels": named,
         "classes": _classes(counts, int(rows["split"].notna().sum())),
         "splits": _splits(counts),
@@ -35,10 +52,16 @@ def build(
     }
 
 
-def _images(rows: pd.DataFrame) -> pd.DataFrame:
+def _beside(rows: pd.DataFrame, task: Task, beside: Beside) -> dict[str, pd.DataFrame]:
+    drifts = approval.tables(beside.approved, rows, beside.ledger, task)
+    return drifts | shortcuts.tables(beside.approved, rows, beside.pixels[rows.index], task)
+
+
+def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
     group = rows["group"].where(rows["group"] != "")
     is_listed = rows["reason"] != manifest.UNLISTED
-    return rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna())
+    found = rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna())
+    return found.assign(unapproved=approval.unlike(approved, rows)).join(outliers.outliers(rows))
 
 
 def _labels(rows: pd.DataFrame, task: Task) -> pd.DataFrame:

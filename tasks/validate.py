@@ -24,8 +24,10 @@ import pyarrow.parquet as pq
 from assay import (
     expectations,
     files,
+    ledger,
     manifest,
     params,
+    profile,
     quarantine,
     stage,
     suites,
@@ -45,14 +47,19 @@ def main(p: params.Params) -> None:
     rules = suites.read(p.paths.expectations, suites.OF_DATA)
     granted = waivers.read(p.paths.expectations, rules)
     classes = suites.known_classes(rules)
-    whole = tables.build(rows, pairs, task, classes)
+    beside = tables.Beside(
+        approved=profile.read(p.paths.approved),
+        ledger=ledger.read(p.paths.ledger),
+        pixels=manifest.read_pixels(p.paths.manifest),
+    )
+    whole = tables.build(rows, pairs, task, classes, beside)
     waivers.check_names(granted, rules, whole)
     excused = waivers.names(granted)
 
     of_images = expectations.check([rule for rule in rules if rule.quarantine], whole, excused)
     aside = quarantine.broken(rows, of_images)
     found, of_images = quarantine.settle(rows, of_images, aside, p.gate.max_quarantined_share)
-    left = tables.build(rows[~aside], pairs, task, classes) if found.is_open and aside.any() else whole
+    left = tables.build(rows[~aside], pairs, task, classes, beside) if found.is_open and aside.any() else whole
     of_rest = expectations.check([rule for rule in rules if not rule.quarantine], left, excused)
     checked = sorted([*of_images, *of_rest], key=lambda result: rules.index(result.rule))
 

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
 from conftest import set_params
 from sklearn.datasets import load_digits
 
-from assay import files, findings, gate, manifest, params
+from assay import files, findings, gate, ledger, manifest, params, profile, shortcuts, suites
 from assay.errors import GateClosed
 from tasks import validate
 
@@ -46,14 +47,33 @@ def images(label: str | None, **of_split: int) -> pd.DataFrame:
         "height_px": 10,
         "mode": "L",
         "orientation": 1,
+        "channels": 1,
+        "bit_depth": 8,
         "brightness": 100.0,
         "contrast": 50.0,
+        "entropy": 7.0,
+        "black_share": 0.0,
+        "white_share": 0.0,
+        "sharpness": 20.0,
+        "saturation": 0.0,
+        "p1": 60,
+        "p5": 70,
+        "p50": 100,
+        "p95": 180,
+        "p99": 190,
+        "minimum": 0,
         "maximum": 255,
+        "red": 100.0,
+        "green": 100.0,
+        "blue": 100.0,
+        "noise": 3.0,
+        "comb": 0.1,
+        "blockiness": 1.0,
         "flat_share": 0.0,
-        "border": None,
-        "centre": None,
+        "border": bytes(60),
+        "centre": bytes(60),
     }
-    return table.assign(**sound, batch="0.tar", offset=0).reindex(columns=manifest.SCHEMA.names)
+    return table.assign(**sound, batch="0001-a.tar", offset=0).reindex(columns=manifest.SCHEMA.names)
 
 
 def sound(**others: pd.DataFrame) -> pd.DataFrame:
@@ -69,6 +89,22 @@ def with_row(**changes: Any) -> pd.DataFrame:
     return pd.concat([sound().astype(object), extra], ignore_index=True)
 
 
+def with_new(rows: pd.DataFrame, **changes: Any) -> pd.DataFrame:
+    """Return the sound images and these, with these changes, in a later batch."""
+    names = "new/" + rows["path"]
+    new = rows.assign(path=names, sha256=names, pixels=names, batch="0002-b.tar", **changes)
+    return pd.concat([sound(), new], ignore_index=True)
+
+
+def with_borders(label: str) -> pd.DataFrame:
+    """Return the sound images, of random pixels but for the border of one class, which is white."""
+    random, rows = np.random.default_rng(0), sound()
+    pixels = [[random.bytes(60), random.bytes(60)] for _ in range(len(rows))]
+    rows[["border", "centre"]] = pd.DataFrame(pixels, index=rows.index)
+    rows["border"] = rows["border"].where(rows["label"] != label, b"\xff" * 60)
+    return rows
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     table: pd.DataFrame
@@ -76,6 +112,7 @@ class Case:
     said: str  # the message of the first of them
     pairs: tuple[tuple[str, str, float], ...] = ()
     classes: tuple[str, ...] = CLASSES
+    approved: pd.DataFrame | None = None
 
 
 def checkout(folder: Path, case: Case, without: tuple[str, ...] = (), max_quarantined_share: float = 0) -> None:
@@ -93,6 +130,19 @@ def checkout(folder: Path, case: Case, without: tuple[str, ...] = (), max_quaran
     manifest.write(folder / "data" / "manifest.parquet", case.table)
     pairs = pd.DataFrame(case.pairs, columns=["path", "partner", "distance"])
     manifest.write_pairs(folder / "data" / "pairs.parquet", pairs.astype({"distance": float}))
+    every = pd.concat([case.table, *([] if case.approved is None else [case.approved])]).dropna(subset="sha256")
+    known = every[["sha256", "group", "split", "batch"]].drop_duplicates("sha256").fillna("")
+    number = known["batch"].str.split("-").str[0].astype(int)
+    ledger.write(folder / "data" / "ledger.csv", known.assign(batch=number))
+    profile.write(folder / "data" / "approved.json", None if case.approved is None else as_approved(case.approved))
+
+
+def as_approved(rows: pd.DataFrame) -> profile.Profile:
+    pixels = np.stack(
+        [np.stack([np.frombuffer(b or bytes(60), np.uint8) for b in rows[c]]) for c in manifest.PIXELS], 1
+    )
+    found = shortcuts.tables(None, rows, pixels, "single_label")
+    return profile.build(rows, "single_label", found["shortcuts"], found["borders"])
 
 
 Run = Callable[..., dict[str, Any]]
@@ -158,14 +208,14 @@ CASES = {
         " ('JPEG', 'PNG') (expectations/images.yaml: named as what it is)",
     ),
     "narrow": Case(
-        table=with_row(width_px=4),
+        table=with_row(width_px=7),
         broken={"image width": ["cat/new.png"]},
-        said=f"image width: 1 of {N + 1} images: width_px must be {SIZE}: cat/new.png (4)"
+        said=f"image width: 1 of {N + 1} images: width_px must be {SIZE}: cat/new.png (7)"
         " (expectations/images.yaml: image width)",
     ),
     "wide": Case(
         table=with_row(width_px=20001),
-        broken={"image width": ["cat/new.png"]},
+        broken={rule: ["cat/new.png"] for rule in ("image width", "usual aspect", "usual size")},
         said=f"image width: 1 of {N + 1} images: width_px must be {SIZE}: cat/new.png (20,001)"
         " (expectations/images.yaml: image width)",
     ),
@@ -253,8 +303,97 @@ CASES = {
     "cut and decoded all the same": Case(
         table=with_row(flat_share=0.25),
         broken={"whole picture": ["cat/new.png"]},
-        said=f"whole picture: 1 of {N + 1} images: flat_share must be at most 0.1: cat/new.png (0.25)"
+        said=f"whole picture: 1 of {N + 1} images: partial must be at most 5: cat/new.png (12.5)"
         " (expectations/images.yaml: whole picture)",
+    ),
+    **{
+        rule: Case(
+            table=with_row(**changes),
+            broken={rule: ["cat/new.png"]},
+            said=f"{rule}: 1 of {N + 1} images: {column} must be at most {limit}: cat/new.png (",
+        )
+        for rule, column, limit, changes in [
+            ("not dark", "dark", 6, {"p99": 100, "p1": 0}),
+            ("not bright", "bright", 4, {"p50": 200, "brightness": 200.0}),
+            ("not washed out", "washed_out", 4.5, {"p1": 150}),
+            ("not empty", "low_entropy", 5.5, {"entropy": 3.0}),
+            ("not blurred", "blurred", 4, {"sharpness": 5.0}),
+            ("not noisy", "noisy", 4.5, {"noise": 30.0}),
+            ("not blocky", "blocky", 5, {"blockiness": 3.0}),
+            ("usual aspect", "odd_aspect", 5, {"width_px": 25, "height_px": 8}),
+            ("usual size", "odd_size", 5, {"width_px": 40, "height_px": 40}),
+        ]
+    },
+    "never approved": Case(
+        table=with_row(mode="RGBA"),
+        approved=sound(),
+        broken={"kinds of image as approved": ["cat/new.png"]},
+        said=f"kinds of image as approved: 1 of {N + 1} images: unapproved must be '': cat/new.png"
+        " ('mode RGBA, approved: L') (expectations/drift.yaml: kinds of image as approved)",
+    ),
+    "red and blue swapped": Case(
+        table=with_new(sound(), red=50.0, blue=150.0).assign(
+            red=lambda rows: rows["red"].where(rows["batch"] != "0001-a.tar", 150.0),
+            blue=lambda rows: rows["blue"].where(rows["batch"] != "0001-a.tar", 50.0),
+        ),
+        approved=sound().assign(red=150.0, blue=50.0),
+        broken={
+            "channels as approved": ["red and blue"],
+            "pixels as approved": ["red_blue", "red_green", "blue_green"],
+        },
+        said="channels as approved: 1 of 1 orders of channels: excess must be at most 1: 'red and blue' (10)"
+        " (expectations/drift.yaml: channels as approved)",
+    ),
+    "test image gone": Case(
+        table=sound(),
+        approved=with_row(split="test", sha256="abc"),
+        broken={"test set as approved": ["abc"]},
+        said="test set as approved: 1 of 1 test images: gone must be False: 'abc' (True)"
+        " (expectations/drift.yaml: test set as approved)",
+    ),
+    "darker": Case(
+        table=with_new(sound(), brightness=90.0),
+        approved=sound(),
+        broken={"pixels as approved": ["brightness"]},
+        said="pixels as approved: 1 of 20 properties of pixels: excess must be at most 1: 'brightness' (10)"
+        " (expectations/drift.yaml: pixels as approved)",
+    ),
+    "all of one class": Case(
+        table=with_new(images("cat", **LEAST)),
+        approved=sound(),
+        broken={"class shares as approved": ["cat"]},
+        said="class shares as approved: 1 of 1 shares of a class: excess must be at most 1: 'cat' (",
+    ),
+    "larger files": Case(
+        table=with_new(sound(), bytes=900),
+        approved=sound(),
+        broken={"files as approved": ["bytes"]},
+        said="files as approved: 1 of 2 properties of files: excess must be at most 1: 'bytes' (10)"
+        " (expectations/drift.yaml: files as approved)",
+    ),
+    "one class is darker": Case(
+        table=sound(owl=images("owl", **LEAST).assign(brightness=90.0)),
+        broken={"no property gives a class away": ["brightness/owl"]},
+        said="no property gives a class away: 1 of 63 properties of a class: unapproved must be at most 0.98:"
+        " 'brightness/owl' (1) (expectations/shortcuts.yaml: no property gives a class away)",
+    ),
+    "one class became darker": Case(
+        table=sound(owl=images("owl", **LEAST).assign(brightness=90.0)),
+        approved=sound(),
+        broken={"no property gives a class away more than approved": ["brightness/owl"]},
+        said="no property gives a class away more than approved: 1 of 63 properties of a class: gain must be at most"
+        " 0.1: 'brightness/owl' (0.5) (expectations/shortcuts.yaml: no property gives a class away more than approved)",
+    ),
+    "white frame": Case(
+        table=with_borders("owl"),
+        broken={"border tells no more than centre": ["cat", "dog", "owl"]},
+        said="border tells no more than centre: 3 of 3 classes: lead must be at most 0.15: 'cat' (",
+    ),
+    "one class from elsewhere": Case(
+        table=sound(owl=images("owl", **LEAST).assign(camera="X100")),
+        broken={"files alike in all classes": ["camera"]},
+        said="files alike in all classes: 1 of 3 facts about files: v must be at most 0.3: 'camera' (0.9964)"
+        " (expectations/shortcuts.yaml: files alike in all classes)",
     ),
     "no label": Case(
         table=with_row(label=None, split=None),
@@ -362,12 +501,13 @@ def test_without_a_rule_what_breaks_it_passes(run: Run, rule: str) -> None:
     assert set(others) <= WARNINGS or rule == "every known class"
 
 
-def test_empty_manifest_fails_every_rule_but_those_on_pairs(run: Run) -> None:
+def test_empty_manifest_fails_every_rule_but_those_on_pairs_and_on_what_is_new(run: Run) -> None:
     results = run(sound().iloc[:0])
-    pairs = {name for name, rule in SHIPPED.items() if rule.get("table") == "pairs"}
-    assert set(failed(results)) == set(SHIPPED) - pairs
+    of_empty = {r["expectation"] for r in results["expectations"] if suites.TABLES[r["table"]].empty}
+    assert set(failed(results)) == set(SHIPPED) - of_empty
     assert {r["severity"] for r in results["expectations"] if not r["success"]} == {"critical"}
-    assert {r["observed"] for r in results["expectations"] if r["expectation"] in pairs} == {"no near-duplicates"}
+    said = {r["observed"] for r in results["expectations"] if r["expectation"] in of_empty}
+    assert said == {"no near-duplicates", suites.NOTHING_NEW, suites.TABLES["test_set"].empty}
     assert message(results, "images at all") == (
         "images at all: there are no images to check (expectations/images.yaml: images at all)"
     )
@@ -468,7 +608,7 @@ def test_path_that_is_listed_twice_is_set_aside_once(run: Run) -> None:
 
 
 def test_metrics_count_by_suite(run: Run) -> None:
-    run(copies(width_px=4, height_px=4))
+    run(copies(width_px=7, height_px=7))
     found = files.read_json(Path("metrics/gate.json"))["gate"]
     n = len(yaml.safe_load((SUITES / "images.yaml").read_text())["expectations"])
     assert found["images"] == {"passed": 0, "n_failed": 3, "n_expectations": n, "n_failed_rows": 4}

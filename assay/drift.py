@@ -1,0 +1,160 @@
+"""Drift: do new images come from where the approved ones came from? Pure: arrays in, numbers out.
+
+A property is compared by the largest difference between two cumulative distributions (Kolmogorov and Smirnov), at the
+edges of the approved twentieths: `cells` says between which of them a value lies, or on which. What is expected of the
+new images is a mixture of the approved distributions of each stratum, a label, with the shares that the labels have
+among the new ones, so that a change of the shares alone is none of the pixels; `label_distance` sees that.
+
+Images of one group (a patient, a film, a day) are alike, so new ones differ from the approved even when all is well,
+the more the fewer groups they are. How much is measured, not assumed: whole groups are drawn from the approved data as
+the new ones might have been, again and again. `Null` keeps what 99 of 100 such draws do not exceed in any property.
+
+Shapes: P properties, K edges, C = 2 K + 1 cells, S strata, U units that are drawn whole, R draws.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+EDGES = 21  # the least, each twentieth, the most
+REDRAWS = 1000
+FAMILY = 0.99  # of the redraws stay within the limits in all properties at once
+DRAWS = tuple(2**power for power in range(10))  # units in a draw; in between and beyond by the law of the square root
+UNITS = 1000  # at most these are drawn from: more say nothing new
+LEAST = 0.1  # a distance: what is drawn from a million images differs beyond chance, and no model cares
+
+
+@dataclass(frozen=True, kw_only=True)
+class Null:
+    """How far apart draws of so many units of the approved images are from all of them, at most."""
+
+    n_units: int
+    properties: np.ndarray  # [P, len(DRAWS)]
+    labels: np.ndarray  # [len(DRAWS)]
+
+
+def edges(values: np.ndarray) -> np.ndarray:
+    """Return the distinct edges of the twentieths of each property [P, N], float64 [P, K], +inf where there are fewer.
+
+    NaN are left out.
+    """
+    found = np.full((len(values), EDGES), np.inf)
+    for row, of_property in zip(found, values, strict=True):
+        known = of_property[~np.isnan(of_property)]
+        if len(known):
+            distinct = np.unique(np.quantile(known, np.linspace(0, 1, EDGES), method="inverted_cdf"))
+            row[: len(distinct)] = distinct
+    return found
+
+
+def cells(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return the cell of each value [P, N], uint8 [N, P]: 2 k + 1 on edge k, even between edges, 0 below or NaN."""
+    below = np.nan_to_num(values, nan=-np.inf)
+    found = [
+        np.searchsorted(edge, row, "left") + np.searchsorted(edge, row, "right")
+        for row, edge in zip(below, edges, strict=True)
+    ]
+    return np.stack(found, axis=1).astype(np.uint8)
+
+
+def counts(cells: np.ndarray, of: np.ndarray, n: int) -> np.ndarray:
+    """Return how many images of each kind, `of` int [N] in [0, n), lie in each cell: float64 [n, P, C]."""
+    n_cells = 2 * EDGES + 1
+    each = [np.bincount(of * n_cells + column, minlength=n * n_cells) for column in cells.T]
+    return np.stack([of_property.reshape(n, n_cells) for of_property in each], axis=1).astype(np.float64)
+
+
+def cumulative(counts: np.ndarray) -> np.ndarray:
+    """Return the cumulative shares [..., C] of the counts; 0 where there are none."""
+    totals = counts.sum(axis=-1, keepdims=True)
+    shares: np.ndarray = np.cumsum(counts, axis=-1) / np.maximum(totals, 1)
+    return shares
+
+
+def distances(counts: np.ndarray, strata: np.ndarray, reference: np.ndarray) -> np.ndarray:
+    """Return how far each sample is from what its strata make one expect, [R, P] in [0, 1].
+
+    `counts` [R, P, C] and `strata` [R, S]: the images of each sample by cell and by stratum; `reference` [S, P, C]: the
+    cumulative shares of the approved strata.
+    """
+    shares = strata / np.maximum(strata.sum(axis=1, keepdims=True), 1)
+    expected = (shares @ reference.reshape(len(reference), -1)).reshape(len(shares), *reference.shape[1:])
+    apart: np.ndarray = np.abs(cumulative(counts) - expected).max(axis=-1)
+    return apart
+
+
+def label_distance(classes: np.ndarray, approved: np.ndarray) -> np.ndarray:
+    """Return the share of the images that would need another class for the class shares to be the approved ones.
+
+    That is the total variation distance [R] of counts [R, K] from counts [K]: for two classes the change of a share,
+    for many it does not vanish as each share does.
+    """
+    own = classes / np.maximum(classes.sum(axis=1, keepdims=True), 1)
+    wanted = approved / max(approved.sum(), 1)
+    apart: np.ndarray = np.abs(own - wanted).sum(axis=1) / 2
+    return apart
+
+
+def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.ndarray, seed: int) -> Null:
+    """Return the null distribution of draws of whole units from the approved images.
+
+    `cells` [N, P]; `strata` [N] in [0, S); `classes` bool [N, K]; `unit` int [N], which unit an image belongs to.
+    """
+    random = np.random.default_rng(seed)
+    names, unit = np.unique(unit, return_inverse=True)
+    chosen = np.sort(random.permutation(len(names))[:UNITS])
+    place = np.full(len(names), -1)
+    place[chosen] = np.arange(len(chosen))
+    kept = place[unit] >= 0
+    of = place[unit][kept]
+    # Of those alone, or a draw would differ from it by more than chance.
+    reference = cumulative(counts(cells[kept], strata[kept], strata.max() + 1))
+    of_units = counts(cells[kept], of, len(chosen)).reshape(len(chosen), -1)
+    strata_of_units = _table(of, strata[kept], len(chosen), len(reference))
+    classes_of_units = np.stack([np.bincount(of, each, len(chosen)) for each in classes[kept].T], axis=1)
+    limits, label_limits = [], []
+    for n_drawn in DRAWS:
+        drawn = random.integers(0, len(chosen), (REDRAWS, n_drawn))
+        times = _table(np.arange(REDRAWS).repeat(n_drawn), drawn.ravel(), REDRAWS, len(chosen))
+        samples = (times @ of_units).reshape(REDRAWS, *reference.shape[1:])
+        limits.append(_family(distances(samples, times @ strata_of_units, reference)))
+        labels = label_distance(times @ classes_of_units, classes_of_units.sum(axis=0))
+        label_limits.append(np.quantile(labels, FAMILY))
+    return Null(n_units=len(names), properties=np.stack(limits, axis=1), labels=np.array(label_limits))
+
+
+def _table(rows: np.ndarray, columns: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:
+    """Return how often each pair of row and column occurs, float64 [n_rows, n_columns]."""
+    found = np.bincount(rows * n_columns + columns, minlength=n_rows * n_columns)
+    return found.reshape(n_rows, n_columns).astype(np.float64)
+
+
+def _family(distances: np.ndarray) -> np.ndarray:
+    """Return a limit for each property, in one proportion to its own spread, that `FAMILY` of the draws [R, P] keep."""
+    scale = np.maximum(np.quantile(distances, 0.95, axis=0), 1e-9)
+    limits: np.ndarray = scale * np.quantile((distances / scale).max(axis=1), FAMILY)
+    return limits
+
+
+def limit(of_draws: np.ndarray, n_units: int, n_drawn: float) -> np.ndarray:
+    """Return the limit for a sample of so many units; `of_draws` [..., len(DRAWS)] of a `Null` of `n_units`.
+
+    The approved images are a sample too, and their spread is known the less well the fewer units they are: Student's
+    t in place of the normal distribution.
+    """
+    if n_units < 2:
+        return np.ones(of_draws.shape[:-1])
+    steps = np.log(DRAWS)
+    at = np.log(min(max(n_drawn, 1), DRAWS[-1]))
+    base = np.apply_along_axis(lambda row: np.interp(at, steps, row), -1, of_draws)
+    base = base * np.sqrt(DRAWS[-1] / max(n_drawn, DRAWS[-1]))
+    student = stats.t.ppf((1 + FAMILY) / 2, n_units - 1) / stats.norm.ppf((1 + FAMILY) / 2)
+    limits: np.ndarray = np.minimum(base * np.sqrt(1 + n_drawn / n_units) * student, 1)
+    return limits
+
+
+def effective(unit: np.ndarray) -> float:
+    """Return to how many units of one size the units of the images [N] come."""
+    sizes = np.unique(unit, return_counts=True)[1].astype(float)
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
