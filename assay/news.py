@@ -131,6 +131,18 @@ def unwell(found: list[tuple[str, str, str]]) -> Alert:
     )
 
 
+def ending(found: list[tuple[str, str, str]]) -> Alert:
+    """Return what to tell of waivers that end soon: (what is excused, last day, where it stands) of each."""
+    return Alert(
+        cause=f"waivers: {', '.join(sorted(where + until for _, until, where in found))}",
+        title="Assay: a waiver is about to end",
+        text="\n".join(
+            f"{rule!r} is excused until {until} ({where}); from then on the gate closes" for rule, until, where in found
+        ),
+        todo=f"mend the images that it names, or renew it ({GUIDE}: waiver)",
+    )
+
+
 def low_disk(free_gib: float, limit_gib: float, place: Path) -> Alert:
     return Alert(
         cause=f"disk: {place}",

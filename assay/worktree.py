@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import files, git, params, tracking
+from assay import files, git, outbox, params, tracking
 from assay.errors import AssayError
 
 PLACE = Path(".assay/retrain/checkout")
@@ -100,6 +100,10 @@ def _share(home: Path, folder: Path) -> None:
         shutil.copy(settings, folder / ".dvc/config.local")
     tracking.set_cache(folder, Path(cache))
     (home / MEMO).mkdir(parents=True, exist_ok=True)
+    alerts = home / outbox.FOLDER  # one outbox, so that one cause is told once, here or there
+    alerts.mkdir(parents=True, exist_ok=True)
+    (home / MEMO / alerts.name).unlink(missing_ok=True)
+    (home / MEMO / alerts.name).symlink_to(alerts)
     (folder / ".assay").symlink_to(home / MEMO)
 
 

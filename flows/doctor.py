@@ -28,7 +28,7 @@ from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import AutomationSort, FlowRunSort
 from prefect.settings import PREFECT_API_URL
 
-from assay import alert, disk, git, lock, news, outbox, tracking
+from assay import alert, disk, ending, git, lock, news, outbox, params, tracking
 from assay.errors import AssayError
 from flows import automations, deployments, reconcile, server
 
@@ -102,6 +102,16 @@ def cache() -> Iterator[Answer]:
         seen=f"{len(damaged)} of a sample damaged: {names}" if damaged else "a sample is sound",
         todo=todo,
     )
+
+
+def waivers() -> Iterator[Answer]:
+    """Which end soon, by the last validation in this checkout."""
+    file = params.load().paths.validation / "results.json"
+    if found := ending.soon(file, datetime.now(UTC).date()):
+        seen = "; ".join(f"{rule!r} until {until} ({where})" for rule, until, where in found)
+        yield Answer(subject="waivers", seen=f"end soon: {seen}", todo="mend what they excuse, or renew them")
+    else:
+        yield Answer(subject="waivers", seen="none ends within a week")
 
 
 def remotes() -> Iterator[Answer]:
@@ -258,7 +268,7 @@ def ask(questions: list[Callable[[], Iterator[Answer]]]) -> Iterator[Answer]:
 @click.option("--alert", "tell", is_flag=True, help="Tell the receivers what is wrong.")
 def main(test_alerts: bool, tell: bool) -> None:
     """Say what stands in the way of the next retraining. Exit code 1: something does."""
-    questions = [tools, versions, room, locks, cache, remotes, lambda: receivers(test_alerts), prefect]
+    questions = [tools, versions, room, locks, cache, waivers, remotes, lambda: receivers(test_alerts), prefect]
     wrong = []
     for answer in ask(questions):
         click.echo(f"{'!!' if answer.todo else 'ok'}  {answer.subject:16} {answer.seen}")

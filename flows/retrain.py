@@ -14,6 +14,7 @@ data to the remotes that are set. It ends as one of these states, and `python -m
 
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import disk, files, git, lock, news, outbox, params, publish, release, tracking, worktree
+from assay import disk, ending, files, git, lock, news, outbox, params, publish, release, tracking, worktree
 from assay.errors import AssayError
 from flows import child, dag, reconcile, server, show, stages
 from flows.tell import flush, tell
@@ -103,6 +104,8 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
     kept = worktree.keep_reports(tree.folder, name)
     show.metrics(declared, ends)
     show.gate(declared, ends, tree.folder / p.paths.validation)
+    if waivers := ending.soon(tree.folder / p.paths.validation / "results.json", datetime.now(UTC).date()):
+        tell(news.ending(waivers))
     if bad := stages.bad_end(ends, tree.folder, kept / p.paths.validation.name / "index.html"):
         tell(bad)
         return stages.end(declared, ends)

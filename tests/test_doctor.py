@@ -5,6 +5,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ import yaml
 from conftest import ROOT
 from test_alert import DEAD, receiving
 
-from assay import alert, disk, lock, outbox
+from assay import alert, disk, ending, files, lock, news, outbox
 from flows import deployments, doctor
 from flows.doctor import Answer
 
@@ -96,6 +97,20 @@ def test_damaged_file_of_the_cache_is_named_and_left_for_a_person(
     assert file.exists()
 
 
+def test_waiver_that_ends_within_a_week_is_told_before(checkout: Path) -> None:
+    shutil.copy(ROOT / "params.yaml", checkout)
+    assert the(doctor.waivers()).todo == ""
+    days = {"soon": datetime.now(UTC).date() + timedelta(days=7), "later": datetime.now(UTC).date() + timedelta(days=9)}
+    rows = [{"expectation": name, "until": str(day), "where": f"waiver {name}"} for name, day in days.items()]
+    files.write_json(checkout / "reports/validation/results.json", {"waivers": rows})
+    answer = the(doctor.waivers())
+    assert answer.todo
+    assert "'soon' until" in answer.seen
+    assert "later" not in answer.seen
+    told = news.ending(ending.soon(checkout / "reports/validation/results.json", datetime.now(UTC).date()))
+    assert told.text.startswith(f"'soon' is excused until {days['soon']} (waiver soon)")
+
+
 def test_remotes_that_do_not_answer_are_named(checkout: Path) -> None:
     assert [answer.todo for answer in doctor.remotes()] == ["", ""]
     toy.run(checkout, "git", "remote", "add", "origin", str(checkout / "nowhere"))
@@ -168,6 +183,14 @@ def test_units_are_sound(tmp_path: Path) -> None:
     files = [str(tmp_path / unit.name) for unit in UNITS]
     done = subprocess.run(["systemd-analyze", "verify", *files], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_every_alert_names_a_chapter_that_is_there() -> None:
+    chapters = re.findall(r"^### (.+)$", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
+    sources = "".join((ROOT / file).read_text() for file in ("assay/news.py", "flows/automations.py"))
+    named = set(re.findall(r"\{GUIDE\}: (\w+)", sources))
+    named |= set(re.findall(r'_letter\(block, .*, "(\w+)"\)', sources))
+    assert named == set(chapters)
 
 
 def test_pool_of_prefect_yaml_is_the_one_that_the_docs_make() -> None:
