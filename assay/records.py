@@ -55,7 +55,7 @@ def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
     try:
         with files.replacing(unnamed) as out:
             for example in examples:
-                for part in _record(_serialize(example)):
+                for part in _record(example):
                     out.write(part)
                     content.update(part)
         name = _name(content.hexdigest(), split)
@@ -100,39 +100,42 @@ def read_index(file: Path) -> Index:
     return Index(**{**content, "classes": tuple(content["classes"])}, splits=splits)
 
 
-def _record(parts: list[bytes]) -> list[bytes]:
-    """Return the framed record of a payload in parts; a picture is not copied once more for each layer around it."""
-    length = struct.pack("<Q", sum(map(len, parts)))
-    crc = 0
-    for part in parts:
-        crc = google_crc32c.extend(crc, part)
-    return [length, _masked(google_crc32c.value(length)), *parts, _masked(crc)]
+def _record(example: Example) -> tuple[bytes, bytes, bytes]:
+    """Return the framed record in three parts, the pixels between two short ones: they are not copied once more."""
+    before, pixels, after = _serialize(example)
+    length = struct.pack("<Q", len(before) + len(pixels) + len(after))
+    crc = google_crc32c.extend(google_crc32c.extend(google_crc32c.value(before), pixels), after)
+    return length + _masked(google_crc32c.value(length)) + before, pixels, after + _masked(crc)
 
 
 def _masked(crc: int) -> bytes:
     return struct.pack("<I", (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF)
 
 
-def _serialize(example: Example) -> list[bytes]:
-    """Return the protobuf bytes of the example in parts, its features sorted by name."""
+def _serialize(example: Example) -> tuple[bytes, bytes, bytes]:
+    """Return the protobuf bytes of the example, its features sorted by name: those before, in and after the pixels."""
     numbers = example.label if isinstance(example.label, tuple) else (example.label,)
-    features = [
-        ("image", _wrapped(1, _wrapped(1, [example.image.tobytes()]))),
-        ("label", [_field(3, _field(1, b"".join(map(_varint, numbers))))]),
-        ("sha256", [_field(1, _field(1, example.sha256.encode()))]),
-    ]
-    entries = [_wrapped(1, [_field(1, name.encode()), *_wrapped(2, value)]) for name, value in features]
-    return _wrapped(1, [part for entry in entries for part in entry])
+    label = _field(3, _field(1, b"".join(map(_varint, numbers))))
+    sha256 = _field(1, _field(1, example.sha256.encode()))
+    after = b"".join(
+        _field(1, _field(1, name) + _field(2, value)) for name, value in [(b"label", label), (b"sha256", sha256)]
+    )
+    pixels = example.image.tobytes()
+    inner = _opening(1, len(pixels))
+    value = _opening(1, len(inner) + len(pixels)) + inner
+    entry = _field(1, b"image") + _opening(2, len(value) + len(pixels)) + value
+    opened = _opening(1, len(entry) + len(pixels)) + entry
+    return _opening(1, len(opened) + len(pixels) + len(after)) + opened, pixels, after
 
 
-def _wrapped(number: int, parts: list[bytes]) -> list[bytes]:
-    """Return a length-delimited protobuf field whose content comes in parts."""
-    return [bytes([number << 3 | 2]) + _varint(sum(map(len, parts))), *parts]
+def _opening(number: int, length: int) -> bytes:
+    """Return what stands before the content of a length-delimited protobuf field."""
+    return bytes([number << 3 | 2]) + _varint(length)
 
 
 def _field(number: int, content: bytes) -> bytes:
     """Return a length-delimited protobuf field."""
-    return bytes([number << 3 | 2]) + _varint(len(content)) + content
+    return _opening(number, len(content)) + content
 
 
 def _varint(value: int) -> bytes:
