@@ -1,14 +1,17 @@
 """Curves for the validation page: how the measurements of the images are spread, now and when they were approved."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from assay import drift, properties
+from assay.profile import Profile
+
 WIDTH, HEIGHT = 200, 60  # of a curve, in the units of its SVG
 SHARES = tuple(n / 20 for n in range(21))  # of the images: the quantiles that a curve goes through
-PROPERTIES = {  # of the manifest, with words for people
+PROPERTIES = {  # some of assay/properties.py, with words for people
     "brightness": "brightness, 0 to 255",
     "contrast": "contrast, in grey levels",
     "entropy": "entropy, in bits",
@@ -16,14 +19,13 @@ PROPERTIES = {  # of the manifest, with words for people
     "noise": "noise, in grey levels",
     "blockiness": "blockiness of JPEG",
     "saturation": "saturation, 0 to 1",
-    "red": "red, 0 to 255",
-    "green": "green, 0 to 255",
-    "blue": "blue, 0 to 255",
+    "red_blue": "red less blue, in levels",
+    "red_green": "red less green, in levels",
     "width_px": "width, in px",
     "height_px": "height, in px",
     "bytes": "size of the file, in bytes",
 }
-Quantiles = Sequence[float]
+Quantiles = tuple[np.ndarray, np.ndarray]  # shares in [0, 1], and the values that these do not exceed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,18 +42,27 @@ class Curve:
     was: float | None  # the median that was approved
 
 
-def curves(images: pd.DataFrame, approved: Mapping[str, tuple[Sequence[float], Quantiles]]) -> list[Curve]:
-    """Return a curve for each property that has two values; `approved`: by property, shares and their quantiles."""
-    used = images[images["split"].notna()]
-    found = (_curve(name, used[name].dropna(), approved.get(name)) for name in PROPERTIES if name in used)
+def curves(images: pd.DataFrame, approved: Profile | None) -> list[Curve]:
+    """Return a curve for each property that has two values among the images, rows of the manifest, and the approved."""
+    then = of_profile(approved) if approved else {}
+    values = dict(zip(properties.NAMES, properties.values(images), strict=True))
+    found = (_curve(name, values[name][~np.isnan(values[name])], then.get(name)) for name in PROPERTIES)
     return [curve for curve in found if curve is not None]
 
 
-def _curve(name: str, values: "pd.Series[float]", approved: tuple[Sequence[float], Quantiles] | None) -> Curve | None:
-    if values.empty:
+def of_profile(approved: Profile) -> dict[str, Quantiles]:
+    """Return for each property that was measured the quantiles and the shares of the images that they are of."""
+    shares = drift.cumulative(np.sum(list(approved.strata.values()), axis=0))[:, 1::2]  # on an edge, not between two
+    finite = np.isfinite(approved.edges)
+    found = zip(properties.NAMES, shares, approved.edges, finite, strict=True)
+    return {name: (share[known], edges[known]) for name, share, edges, known in found if known.any()}
+
+
+def _curve(name: str, values: np.ndarray, approved: Quantiles | None) -> Curve | None:
+    if not len(values):
         return None
-    now = np.quantile(values.astype("float64"), SHARES)
-    then = np.asarray(approved[1], np.float64) if approved else now
+    now = np.quantile(values, SHARES)
+    then = approved[1] if approved else now
     low, high = float(min(now[0], then[0])), float(max(now[-1], then[-1]))
     if low == high:
         return None
@@ -67,6 +78,6 @@ def _curve(name: str, values: "pd.Series[float]", approved: tuple[Sequence[float
     )
 
 
-def _points(shares: Sequence[float], quantiles: np.ndarray, low: float, high: float) -> str:
+def _points(shares: Sequence[float] | np.ndarray, quantiles: np.ndarray, low: float, high: float) -> str:
     across = (quantiles - low) / (high - low) * WIDTH
     return " ".join(f"{x:.1f},{HEIGHT * (1 - share):.1f}" for x, share in zip(across, shares, strict=True))

@@ -6,7 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from assay import distributions, findings, manifest, report
+from assay import approval, distributions, findings, manifest, report
+from assay.profile import Profile
 
 CLASSES = 100  # shown, the largest
 ASIDE = 100  # images shown that are set aside
@@ -19,20 +20,25 @@ def render(
     pairs: pd.DataFrame,
     counts: pd.DataFrame,
     raw: Path,
+    approved: Profile | None,
 ) -> str:
     """Return the page, the same for the same data.
 
     `results` and `failures` as tasks/validate.py writes them, `images` the manifest, `pairs` its near-duplicates,
-    `counts` the table `classes` of the suites, `raw` the folder with the batches.
+    `counts` the table `classes` of the suites, `raw` the folder with the batches. Where images came after the approval,
+    these are what is compared with it.
     """
+    used = images[images["split"].notna()]
+    new = used.head(0) if approved is None else approval.new_images(approved, used)
     return report.render(
         "validation.html",
         findings=findings.findings(results["expectations"], failures, images, pairs, raw),
         aside=aside(images, failures),
         n_classes=len(counts),
-        balance=balance(counts),
-        curves=distributions.curves(images, {}),
-        has_approved=False,
+        balance=balance(counts, approved),
+        curves=distributions.curves(new if len(new) else used, approved),
+        n_new=len(new),
+        has_approved=approved is not None,
         **results,
     )
 
@@ -47,8 +53,12 @@ def aside(images: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Any]:
     return {"n_images": len(why), "rows": [{"path": path, "why": why[path]} for path in first]}
 
 
-def balance(counts: pd.DataFrame) -> Sequence[Mapping[str, Any]]:
-    """Return label, images of each split and share of the largest classes, by name."""
+def balance(counts: pd.DataFrame, approved: Profile | None) -> Sequence[Mapping[str, Any]]:
+    """Return label, images of each split, share and approved share (None: none is) of the largest classes, by name."""
     largest = counts.nlargest(CLASSES, "n_images").sort_values("label")
-    columns = ["label", *manifest.SPLITS, "share"]
-    return [row | {"approved": None} for row in largest[columns].to_dict("records")]
+    rows = largest[["label", *manifest.SPLITS, "share"]].to_dict("records")
+    return [row | {"approved": _share(row["label"], approved)} for row in rows]
+
+
+def _share(label: str, approved: Profile | None) -> float | None:
+    return approved.classes.get(label, 0) / approved.n_images if approved else None

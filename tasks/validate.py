@@ -67,7 +67,7 @@ def main(p: params.Params) -> None:
     failures = failing_rows(checked)
     files.write_json(p.paths.validation / "results.json", results)
     files.write_text(p.paths.validation / "failures.csv", failures.to_csv(index=False, lineterminator="\n"))
-    page = validation_page.render(results, failures, rows, pairs, left["classes"], p.paths.raw)
+    page = validation_page.render(results, failures, rows, pairs, left["classes"], p.paths.raw, beside.approved)
     files.write_text(p.paths.validation / "index.html", page)
     files.write_json(p.paths.metrics.gate, {"gate": metrics(results)})
     print(*lines(results), f"report: {(p.paths.validation / 'index.html').as_posix()}", sep="\n")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from assay import batch, distributions, findings, manifest, measure, report, validation_page
+from assay import batch, distributions, findings, manifest, measure, profile, report, validation_page
 
 
 def encoded(level: int, side_px: int = 12, kind: str = "PNG") -> bytes:
@@ -120,9 +120,15 @@ def test_missing_batch_leaves_the_page_without_pictures(images: pd.DataFrame, tm
     assert findings.thumbnails(images.set_index("path"), tmp_path / "nowhere") == {}
 
 
+def measured(brightness: np.ndarray) -> pd.DataFrame:
+    """Return rows of the manifest that have a brightness and, but for one contrast, no other property."""
+    rows = pd.DataFrame({"brightness": brightness, "contrast": 3.0, "split": "train", "label": "cat", "sha256": "a"})
+    rows = rows.assign(path=[f"{n:03}.png" for n in range(len(rows))], batch="0001-a.tar", maximum=255)
+    return rows.reindex(columns=manifest.SCHEMA.names)
+
+
 def test_curve_of_evenly_spread_values_is_a_straight_line() -> None:
-    images = pd.DataFrame({"split": ["train"] * 101, "brightness": np.arange(101.0), "contrast": 3.0})
-    (curve,) = distributions.curves(images, {})  # contrast is one value: nothing to draw
+    (curve,) = distributions.curves(measured(np.arange(101.0)), None)  # contrast is one value: nothing to draw
     assert (curve.name, curve.low, curve.middle, curve.high, curve.approved) == ("brightness", 0, 50, 100, "")
     points = [tuple(map(float, point.split(","))) for point in curve.now.split()]
     assert points[0] == (0, distributions.HEIGHT)
@@ -130,16 +136,27 @@ def test_curve_of_evenly_spread_values_is_a_straight_line() -> None:
     assert points[10] == (distributions.WIDTH / 2, distributions.HEIGHT / 2)
 
 
-def test_approved_curve_shares_the_axis() -> None:
-    images = pd.DataFrame({"split": ["train"] * 101, "brightness": np.arange(101.0)})
-    (curve,) = distributions.curves(images, {"brightness": ((0, 0.5, 1), (100, 150, 200))})
-    assert (curve.low, curve.high, curve.was) == (0, 200, 150)
-    assert curve.approved == "100.0,60.0 150.0,30.0 200.0,0.0"
+def test_approved_curve_goes_through_the_approved_quantiles_on_the_same_axis() -> None:
+    table = pd.DataFrame({"property": [], "label": [], "auc": []})
+    approved = profile.build(measured(np.arange(100.0, 201.0)), "single_label", table, table)
+    shares, quantiles = distributions.of_profile(approved)["brightness"]
+    assert np.allclose(np.interp(150, quantiles, shares), 0.5, atol=0.01)
+    (curve,) = distributions.curves(measured(np.arange(101.0)), approved)
+    assert (curve.low, curve.high) == (0, 200)
+    assert curve.was == pytest.approx(150, abs=1)
+    points = [tuple(map(float, point.split(","))) for point in curve.approved.split()]
+    assert points[-1] == (distributions.WIDTH, 0)
+    assert min(x for x, _ in points) == distributions.WIDTH / 2
 
 
-def test_images_in_no_split_are_in_no_curve() -> None:
-    images = pd.DataFrame({"split": ["train", "train", None], "brightness": [1.0, 2.0, 200.0]})
-    assert distributions.curves(images, {})[0].high == 2
+def test_approved_share_stands_beside_that_of_today() -> None:
+    table = pd.DataFrame({"property": [], "label": [], "auc": []})
+    approved = profile.build(
+        measured(np.arange(4.0)).assign(label=["cat", "cat", "cat", "dog"]), "single_label", table, table
+    )
+    counts = pd.DataFrame({"label": ["cat", "owl"], "n_images": [1, 1], "share": 0.5, "train": 1, "val": 0, "test": 0})
+    assert [row["approved"] for row in validation_page.balance(counts, approved)] == [0.75, 0]
+    assert [row["approved"] for row in validation_page.balance(counts, None)] == [None, None]
 
 
 def test_set_aside_is_counted_whole_and_listed_in_part(images: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
