@@ -11,9 +11,11 @@ import logging
 import os
 import re
 import socket
+import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -57,6 +59,8 @@ def results(function: Callable[[Unit], Result], units: Iterable[Unit], n_images:
             joblib.delayed(function)(unit) for unit in units
         )
         return
+    if found == "loky":
+        function = partial(_for, os.getpid(), function)
     with _running(found) as options, _told(found):
         yield from _all(function, units, options)
 
@@ -73,6 +77,23 @@ def _all(function: Callable[[Unit], Result], units: Iterable[Unit], options: dic
     with pool:
         for some in batches(calls, 8 * pool._effective_n_jobs()):
             yield from pool(some)
+
+
+def _for(parent: int, function: Callable[[Unit], Result], unit: Unit) -> Result:
+    _end_with(parent)
+    return function(unit)
+
+
+@lru_cache
+def _end_with(parent: int) -> None:
+    """End this process soon after its parent: loky's would go on writing while the next run is at work."""
+    threading.Thread(target=_watch, args=(parent,), daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(0.3)
+    os._exit(1)
 
 
 @contextmanager

@@ -4,6 +4,8 @@ import dataclasses
 import hashlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from conftest import ROOT, draw, png
 from hypothesis import given
@@ -208,6 +211,23 @@ def test_units_are_made_as_they_are_used() -> None:
 def slowly(number: int) -> int:
     time.sleep(0.002)
     return number
+
+
+def test_processes_end_with_the_run_that_was_killed() -> None:
+    works = "backend.PROCESSES_FROM = 0; list(backend.results(time.sleep, [60] * 9, 9))"
+    run = subprocess.Popen([sys.executable, "-c", f"import time; from assay import backend; {works}"], cwd=ROOT)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and len(workers := children(run.pid)) < 2:
+        time.sleep(0.1)
+    time.sleep(1)  # they have begun
+    run.kill()
+    run.wait()
+    assert len(workers) >= 2
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+
+
+def children(parent: int) -> list[psutil.Process]:
+    return [each for each in psutil.Process(parent).children() if "LokyProcess" in " ".join(each.cmdline())]
 
 
 def test_shards_of_one_split_may_be_written_at_once(tmp_path: Path) -> None:
