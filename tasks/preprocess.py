@@ -81,6 +81,7 @@ def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple
     work = _written([_shard(each, paths, p) for each in missing])
     for each, name in zip(missing, tqdm(work, "writing", len(missing), unit=" shards", disable=None), strict=True):
         remembered[each.key] = name
+        files.write_json(paths.memo.shards, remembered)  # at once: a kill costs no more than the shard at hand
     names = [remembered[each.key] for each in plans]
     files.write_json(paths.memo.shards, {each.key: name for each, name in zip(plans, names, strict=True)})
     for file in paths.records.iterdir():
