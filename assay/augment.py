@@ -28,6 +28,11 @@ def apply(images: tf.Tensor, seed: tf.Tensor, p: params.Augment) -> tf.Tensor:
     return _to_uint8(moved + brightness[:, None, None, None])
 
 
+def changes_nothing(p: params.Augment) -> bool:
+    """Say whether `apply` would return the images as they are."""
+    return p.flip == "none" and not (p.rotate_deg or p.shift_share or p.zoom_share or p.brightness_share)
+
+
 def warp(images: tf.Tensor, **how: Any) -> tf.Tensor:
     """Return float32 images [N, H, W, C]: mirrored, zoomed, rotated counter-clockwise about the centre, then shifted.
 

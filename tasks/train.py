@@ -23,7 +23,7 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
     device = model.set_up(threads=threads, seed=seed)
     print(f"{index.splits['train'].n_images:,} images, {p.epochs} epochs, on {device}", flush=True)
     classifier = model.build(index, p, _statistics(paths, index, p))
-    val = dataset.ordered(paths.records, index, "val", batch_images=p.batch_images)
+    val = dataset.ordered(paths.records, index, "val", batch_images=p.batch_images, again=True)
     fit = model.fit(
         classifier,
         dataset.shuffled(paths.records, index, "train", seed=seed, p=p),

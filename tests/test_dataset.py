@@ -105,17 +105,54 @@ def test_multi_label_images_come_with_a_mark_for_each_class(tmp_path: Path) -> N
         assert (is_bright == labels.numpy()).all()
 
 
-def test_an_epoch_holds_every_image_once(folder: Path, index: records.Index) -> None:
+@pytest.fixture(params=["in memory", "from the disk"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Read a split into memory, or as one that does not fit, shuffled in a buffer of 8 images."""
+    if request.param == "from the disk":
+        monkeypatch.setattr(dataset, "CACHED_BYTES", 0)
+        monkeypatch.setattr(dataset, "SHUFFLED_BYTES", 8 * 16 * 16)
+    return str(request.param)
+
+
+def test_an_epoch_holds_every_image_once(folder: Path, index: records.Index, way: str) -> None:
     expected = [image.tobytes() for images, _ in ordered(folder, index) for image in images.numpy()]
     for epoch in epochs_of(folder, index, epochs=2):
         assert Counter(epoch) == Counter(expected)
+
+
+def test_a_shuffled_epoch_has_the_same_number_of_batches_each_time(
+    folder: Path, index: records.Index, way: str
+) -> None:
+    batches = dataset.shuffled(folder / "data/records", index, "train", seed=1, p=of_train(epochs=3))
+    assert int(batches.cardinality()) == 12
+    assert [len(labels) for _, labels in batches] == [4, 4, 4, 1] * 3
+
+
+def test_images_of_all_shards_are_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dataset, "CACHED_BYTES", 0)
+    monkeypatch.setattr(dataset, "SHUFFLED_BYTES", 10 * 16 * 16)
+    monkeypatch.setattr(dataset, "RUN_IMAGES", 1)
+    index = write_data(tmp_path, counts={"train": (20, 20)})
+    labels = [batch for _, batch in dataset.shuffled(tmp_path / "data/records", index, "train", seed=1, p=of_train())]
+    assert [0 < np.mean(batch) < 1 for batch in labels].count(True) >= 7  # of 10, whose images lie sorted by class
+
+
+def test_batches_that_are_read_again_are_read_from_the_disk_once(tmp_path: Path) -> None:
+    index = write_data(tmp_path, counts={"train": (7, 6)})
+    batches = dataset.ordered(tmp_path / "data/records", index, "train", batch_images=4, again=True)
+    first = [images.numpy() for images, _ in batches]
+    for shard in (tmp_path / "data/records").iterdir():
+        shard.unlink()
+    again = [images.numpy() for images, _ in batches]
+    assert len(again) == 4
+    assert all((one == other).all() for one, other in zip(first, again, strict=True))
 
 
 def ordered(folder: Path, index: records.Index) -> tf.data.Dataset:
     return dataset.ordered(folder / "data/records", index, "train", batch_images=4)
 
 
-def test_an_image_keeps_its_label_when_shuffled(folder: Path, index: records.Index) -> None:
+def test_an_image_keeps_its_label_when_shuffled(folder: Path, index: records.Index, way: str) -> None:
     label_of = {
         i.tobytes(): int(label)
         for images, labels in ordered(folder, index)
@@ -125,17 +162,17 @@ def test_an_image_keeps_its_label_when_shuffled(folder: Path, index: records.Ind
         assert [label_of[image.tobytes()] for image in images.numpy()] == labels.numpy().tolist()
 
 
-def test_the_seed_decides_the_order(folder: Path, index: records.Index) -> None:
+def test_the_seed_decides_the_order(folder: Path, index: records.Index, way: str) -> None:
     assert epochs_of(folder, index, seed=1, epochs=2) == epochs_of(folder, index, seed=1, epochs=2)
     assert epochs_of(folder, index, seed=1) != epochs_of(folder, index, seed=2)
 
 
-def test_two_epochs_have_different_orders(folder: Path, index: records.Index) -> None:
+def test_two_epochs_have_different_orders(folder: Path, index: records.Index, way: str) -> None:
     one, two = epochs_of(folder, index, epochs=2)
     assert one != two
 
 
-def test_two_epochs_are_augmented_differently(folder: Path, index: records.Index) -> None:
+def test_two_epochs_are_augmented_differently(folder: Path, index: records.Index, way: str) -> None:
     p = of_train(epochs=2, augment=dataclasses.replace(STILL, shift_share=0.5))
     images = [
         i.tobytes()
