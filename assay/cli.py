@@ -35,6 +35,7 @@ def snapshot(source: str | None, **options: str | None) -> None:
       table:PATH         .csv, .jsonl or .parquet with columns path, label and perhaps group, split
       tar:PATTERN        WebDataset shards, e.g. 'tar:shards/*.tar'; a list in .json makes them multi-label
       keras:NAME         mnist, fashion_mnist, cifar10 or cifar100
+      tfds:NAME          an image set of TensorFlow Datasets; needs pip install 'assay[tfds]'
       sklearn:digits
 
     The PATH of a folder and a table may be a URL: s3://..., gs://..., https://...

@@ -1,8 +1,8 @@
 """Sources: where the images come from, read only, and the snapshot of what they held.
 
-The listing has one `Entry` per image in the order of `path`. Its fingerprint covers paths and sizes, of tables and
-tars also label, group and split, but not contents, so that a look at a million files stays cheap: a file replaced by
-one of the same size is found only when it is read. The sizes of a table's images behind URLs are not asked for.
+The listing has one `Entry` per image in the order of `path`. Its fingerprint covers paths and sizes, of tables, tars
+and tfds also label, group and split, but not contents, so that a look at a million files stays cheap: a file replaced
+by one of the same size is found only when it is read. The sizes of a table's images behind URLs are not asked for.
 """
 
 import hashlib
@@ -10,12 +10,12 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from assay import datasets, files, folder, labels, shards, table
+from assay import datasets, files, folder, labels, shards, table, tfds
 from assay.errors import AssayError
 from assay.listing import Entry as Entry
 from assay.listing import Source as Source
 
-KINDS = "folder:PATH, table:PATH, tar:PATTERN, keras:NAME, sklearn:digits"
+KINDS = "folder:PATH, table:PATH, tar:PATTERN, keras:NAME, tfds:NAME, sklearn:digits"
 
 
 def open_source(name: str, options: dict[str, str] | None = None) -> Source:
@@ -51,6 +51,8 @@ def _open(name: str, options: dict[str, str]) -> Source:
             return shards.open_shards(name, rest)
         case "keras" if rest:
             return datasets.open_keras(name, rest)
+        case "tfds" if rest:
+            return tfds.open_tfds(name, rest)
         case "sklearn" if rest == "digits":
             return datasets.open_digits()
     raise AssayError(f"source: {name!r} is none of {KINDS}")
@@ -71,7 +73,7 @@ def snapshot(source: Source) -> dict[str, Any]:
 
 def _labels_apart(source: Source) -> bool:
     """Say whether the label of an image stands elsewhere than in its path."""
-    return source.name.startswith(("table:", "tar:"))
+    return source.name.startswith(("table:", "tar:", "tfds:"))
 
 
 def open_again(file: Path) -> Source:
