@@ -84,7 +84,9 @@ def write_pairs(file: Path, pairs: pd.DataFrame) -> None:
 def _write(file: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
     table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
     with files.replacing(file) as out:
-        pq.write_table(table.replace_schema_metadata(schema.metadata), out, compression="zstd")
+        # In one piece, for pages of the file end where chunks of a column do, and chunks where parts of the memo do.
+        whole = table.replace_schema_metadata(schema.metadata).combine_chunks()
+        pq.write_table(whole, out, compression="zstd")
 
 
 def read(file: Path) -> pd.DataFrame:

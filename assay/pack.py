@@ -1,9 +1,12 @@
 """Packing: one shard made of its images, in whichever process of whichever machine."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+import numpy as np
 from joblib import Parallel, delayed
 
 from assay import backend, batch, code, icc, image, records, resize
@@ -18,6 +21,7 @@ class Member:
     bytes: int
     sha256: str
     label: int | tuple[int, ...]
+    kept: tuple[Path, int] | None = None  # an older shard, and where in it the pixels stand
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,10 +52,7 @@ def _examples(shard: Shard, threads: int) -> Iterator[records.Example]:
     except FileNotFoundError:
         raise AssayError(f"{shard.batch}: not there for a worker; all of them must see this folder") from None
     with tar:
-        contents = (
-            (batch.read_image(tar, offset=each.offset, size=each.bytes, sha256=each.sha256), each)
-            for each in shard.members
-        )
+        contents = ((_content(tar, each, shard), each) for each in shard.members)
         if threads == 1:  # joblib would cost a twentieth of a small image
             yield from (_example(content, member, shard) for content, member in contents)
             return
@@ -61,8 +62,21 @@ def _examples(shard: Shard, threads: int) -> Iterator[records.Example]:
         )
 
 
-def _example(content: bytes, member: Member, shard: Shard) -> records.Example:
-    pixels = image.prepare(
+def _content(tar: BinaryIO, member: Member, shard: Shard) -> bytes | np.ndarray:
+    """Return the encoded image, or the pixels that were made of it before."""
+    if member.kept is None:
+        return batch.read_image(tar, offset=member.offset, size=member.bytes, sha256=member.sha256)
+    file, start = member.kept
+    shape = (shard.height_px, shard.width_px, records.CHANNELS[shard.colour])
+    return np.fromfile(file, np.uint8, math.prod(shape), offset=start).reshape(shape)
+
+
+def _example(content: bytes | np.ndarray, member: Member, shard: Shard) -> records.Example:
+    pixels = content if isinstance(content, np.ndarray) else _prepared(content, shard)
+    return records.Example(image=pixels, label=member.label, sha256=member.sha256)
+
+
+def _prepared(content: bytes, shard: Shard) -> np.ndarray:
+    return image.prepare(
         content, height_px=shard.height_px, width_px=shard.width_px, colour=shard.colour, resize=shard.resize
     )
-    return records.Example(image=pixels, label=member.label, sha256=member.sha256)

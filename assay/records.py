@@ -8,7 +8,7 @@ https://www.tensorflow.org/tutorials/load_data/tfrecord and https://protobuf.dev
 import hashlib
 import struct
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from assay import files
 from assay.labels import Task
 
 SUFFIX = ".tfrecord"
+CHANNELS = {"grey": 1, "rgb": 3}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +69,18 @@ def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
 def is_whole(file: Path) -> bool:
     """Return whether the shard is there and holds the bytes that its name promises."""
     return file.exists() and file.name == _name(files.sha256(file), file.name.partition("-")[0])
+
+
+def pixels(file: Path, size: int) -> Iterator[tuple[str, int]]:
+    """Yield the SHA-256 of each record of a whole shard, and where in it the `size` bytes of its pixels begin."""
+    before = len(_before(size))
+    with file.open("rb") as content:
+        while head := content.read(12):
+            length, start = struct.unpack_from("<Q", head)[0], content.tell()
+            outermost = next(1 + n for n in range(1, 10) if len(_varint(length - 1 - n)) == n)
+            content.seek(start + length - 64)
+            yield content.read(64).decode(), start + outermost + before
+            content.seek(start + length + 4)
 
 
 def _name(sha256: str, split: str) -> str:
@@ -121,11 +134,16 @@ def _serialize(example: Example) -> tuple[bytes, bytes, bytes]:
         _field(1, _field(1, name) + _field(2, value)) for name, value in [(b"label", label), (b"sha256", sha256)]
     )
     pixels = example.image.tobytes()
-    inner = _opening(1, len(pixels))
-    value = _opening(1, len(inner) + len(pixels)) + inner
-    entry = _field(1, b"image") + _opening(2, len(value) + len(pixels)) + value
-    opened = _opening(1, len(entry) + len(pixels)) + entry
+    opened = _before(len(pixels))
     return _opening(1, len(opened) + len(pixels) + len(after)) + opened, pixels, after
+
+
+def _before(size: int) -> bytes:
+    """Return what stands before the `size` bytes of the pixels, inside the outermost field."""
+    inner = _opening(1, size)
+    value = _opening(1, len(inner) + size) + inner
+    entry = _field(1, b"image") + _opening(2, len(value) + size) + value
+    return _opening(1, len(entry) + size) + entry
 
 
 def _opening(number: int, length: int) -> bytes:

@@ -6,9 +6,9 @@ the outputs are compared with those of a build that finds no records and no memo
 """
 
 import os
+import re
 import resource
 import shutil
-import struct
 import subprocess
 import sys
 import tempfile
@@ -36,19 +36,17 @@ START = {
 def main(n: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         checkout = Path(folder)
-        full = first_build(checkout, n)
-        start_up = {stage: run(checkout, "-c", code) for stage, code in START.items()}
-        rows = {"start-up": start_up, "first build": full}
-        known = shards(checkout)
+        full, _ = first_build(checkout, n)
+        start_up = {stage: run(checkout, "-c", code)[0] for stage, code in START.items()}
         draw(checkout / "images", n, n // 100)
-        rows["1 % more"] = (grown := build(checkout))
-        encoded = sum(count(checkout / "data/records" / name) for name in shards(checkout) - known)
-        rows["nothing new"] = build(checkout, take=False)
+        grown, n_decoded = build(checkout)
+        same, _ = build(checkout, take=False)
+        rows = {"start-up": start_up, "first build": full, "1 % more": grown, "nothing new": same}
         print("| CPU s of | " + " | ".join([*TOLD, "together"]) + " |", "|---" * (len(TOLD) + 2) + "|", sep="\n")
         for name, costs in rows.items():
-            print(f"| {name} | {' | '.join(f'{cost:.2f}' for cost in [*costs.values(), sum(costs.values())])} |")
+            print(f"| {name} | {' | '.join(f'{cost:.2f}' for cost in [*costs.values(), total(costs)])} |")
         share = (total(grown) - total(start_up)) / (total(full) - total(start_up))
-        print(f"\n1 % more: {encoded:,} images encoded, {encoded / n:.2%}; {share:.1%} of the time beyond start-up")
+        print(f"\n1 % more: {n_decoded:,} images encoded, {n_decoded / n:.2%}; {share:.1%} of the time beyond start-up")
         compare(checkout, "1 % more")
         move(checkout / "images" / CLASSES[0], checkout / "images" / CLASSES[1])
         build(checkout)
@@ -62,8 +60,8 @@ def total(costs: dict[str, float]) -> float:
     return sum(costs.values())
 
 
-def first_build(checkout: Path, n: int) -> dict[str, float]:
-    """Return the CPU seconds of each stage on `n` new images in a new checkout."""
+def first_build(checkout: Path, n: int) -> tuple[dict[str, float], int]:
+    """Return what `build` does, of `n` new images in a new checkout."""
     for name in ("assay", "tasks", "expectations", "registry"):
         shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(ROOT / "dvc.yaml", checkout)
@@ -78,15 +76,18 @@ def first_build(checkout: Path, n: int) -> dict[str, float]:
     return build(checkout)
 
 
-def build(checkout: Path, *, take: bool = True) -> dict[str, float]:
-    """Return the CPU seconds of each stage, after taking a snapshot of the images."""
+def build(checkout: Path, *, take: bool = True) -> tuple[dict[str, float], int]:
+    """Return the CPU seconds of each stage, after taking a snapshot of the images, and how many were decoded anew."""
     if take:
         run(checkout, "-c", "from assay.cli import main; main()", "snapshot", "images")
-    costs = {stage: run(checkout, "-m", f"tasks.{stage}") for stage in STAGES}
-    return {stage: costs[stage] for stage in TOLD}
+    ran = {stage: run(checkout, "-m", f"tasks.{stage}") for stage in STAGES}
+    decoded = re.search(r"([\d,]+) decoded", ran["preprocess"][1])
+    assert decoded
+    return {stage: ran[stage][0] for stage in TOLD}, int(decoded[1].replace(",", ""))
 
 
-def run(checkout: Path, *arguments: str) -> float:
+def run(checkout: Path, *arguments: str) -> tuple[float, str]:
+    """Return the CPU seconds of a Python process, and what it printed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     command = [sys.executable, *arguments]
@@ -96,7 +97,7 @@ def run(checkout: Path, *arguments: str) -> float:
     if done.returncode:
         sys.exit(done.stdout + done.stderr)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, done.stdout
 
 
 def compare(checkout: Path, name: str) -> None:
@@ -111,19 +112,6 @@ def compare(checkout: Path, name: str) -> None:
 def outputs(checkout: Path) -> dict[str, str]:
     made = [file for file in (checkout / "data").rglob("*") if file.is_file() and file.name != "source.json"]
     return {str(file.relative_to(checkout)): files.sha256(file) for file in made}
-
-
-def shards(checkout: Path) -> set[str]:
-    return {file.name for file in (checkout / "data/records").iterdir()}
-
-
-def count(shard: Path) -> int:
-    """Return the records of a TFRecord file: a length of 8 bytes, a sum of 4, the content, a sum of 4."""
-    content, at, n = shard.read_bytes(), 0, 0
-    while at < len(content):
-        at += 16 + struct.unpack_from("<Q", content, at)[0]
-        n += 1
-    return n
 
 
 def move(folder: Path, to: Path) -> None:

@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 from joblib import cpu_count
@@ -35,10 +36,10 @@ def main(p: params.Params) -> None:
     classes = labels.classes(rows["label"], task)
     rows["encoded"] = rows["label"].map({label: labels.encode(label, classes, task) for label in set(rows["label"])})
     plans = plan(rows, p.preprocess)
-    names, n_new = build(plans, p.paths, p.preprocess)
+    names, n_new, n_decoded = build(plans, p.paths, p.preprocess)
     records.write_index(p.paths.index, index(plans, names, classes, task, p.preprocess))
     size = f"{p.preprocess.height_px}x{p.preprocess.width_px} {p.preprocess.colour}"
-    print(f"{len(rows):,} images as {size} in {len(plans)} shards, {n_new} of them new")
+    print(f"{len(rows):,} images as {size} in {len(plans)} shards, {n_new} of them new, {n_decoded:,} decoded")
 
 
 def plan(rows: pd.DataFrame, p: params.Preprocess) -> list[Plan]:
@@ -69,34 +70,69 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
 
 
 def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
-    made_by = [p.height_px, p.width_px, p.colour, p.resize, code.fingerprint(pack.CODE)]
-    content = json.dumps([made_by, members["sha256"].tolist(), members["encoded"].tolist()])
+    content = json.dumps([_made_by(p), members["sha256"].tolist(), members["encoded"].tolist()])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple[list[str], int]:
-    """Return the file name of each shard and how many of them were written; files that are none of them go."""
-    remembered = files.read_json(paths.memo.shards) if paths.memo.shards.exists() else {}
+def _made_by(p: params.Preprocess) -> list[str | int]:
+    """Return what decides the pixels of an image, besides its bytes."""
+    return [p.height_px, p.width_px, p.colour, p.resize, code.fingerprint(pack.CODE)]
+
+
+def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple[list[str], int, int]:
+    """Return the file name of each shard, how many of them were written, and how many images were decoded for that.
+
+    Pixels that stand in a shard that goes are copied. Files that are none of the shards go.
+    """
+    remembered = _remembered(paths.memo.shards, p)
     missing = [each for each in plans if not records.is_whole(paths.records / remembered.get(each.key, "none"))]
-    work = _written([_shard(each, paths, p) for each in missing])
+    wanted = {each.key for each in plans}
+    going = [paths.records / name for key, name in remembered.items() if key not in wanted]
+    kept = _kept(going, missing, p)
+    shards = [_shard(each, kept, paths, p) for each in missing]
+    work = _written(shards)
     for each, name in zip(missing, tqdm(work, "writing", len(missing), unit=" shards", disable=None), strict=True):
         remembered[each.key] = name
-        files.write_json(paths.memo.shards, remembered)  # at once: a kill costs no more than the shard at hand
+        _remember(paths.memo.shards, remembered, p)  # at once: a kill costs no more than the shard at hand
     names = [remembered[each.key] for each in plans]
-    files.write_json(paths.memo.shards, {each.key: name for each, name in zip(plans, names, strict=True)})
+    _remember(paths.memo.shards, {each.key: name for each, name in zip(plans, names, strict=True)}, p)
     for file in paths.records.iterdir():
         if file.name not in names:
             file.unlink()
-    return names, len(missing)
+    return names, len(missing), sum(member.kept is None for shard in shards for member in shard.members)
 
 
-def _shard(plan: Plan, paths: params.Paths, p: params.Preprocess) -> pack.Shard:
+def _remembered(memo: Path, p: params.Preprocess) -> dict[str, str]:
+    """Return the file name of each shard by its key, of those with pixels that would be made today."""
+    content = files.read_json(memo) if memo.exists() else {}
+    shards: dict[str, str] = content.get("shards", {}) if content.get("made_by") == _made_by(p) else {}
+    return shards
+
+
+def _remember(memo: Path, shards: dict[str, str], p: params.Preprocess) -> None:
+    files.write_json(memo, {"made_by": _made_by(p), "shards": shards})
+
+
+def _kept(going: list[Path], missing: list[Plan], p: params.Preprocess) -> dict[str, tuple[Path, int]]:
+    """Return by SHA-256 where pixels of the missing shards stand in those that go: the file, and where in it."""
+    wanted = {sha256 for each in missing for sha256 in each.members["sha256"]}
+    size = p.height_px * p.width_px * records.CHANNELS[p.colour]
+    return {
+        sha256: (file.absolute(), start)
+        for file in going
+        if records.is_whole(file)
+        for sha256, start in records.pixels(file, size)
+        if sha256 in wanted
+    }
+
+
+def _shard(plan: Plan, kept: dict[str, tuple[Path, int]], paths: params.Paths, p: params.Preprocess) -> pack.Shard:
     rows = plan.members
     members = zip(rows["offset"].tolist(), rows["bytes"].tolist(), rows["sha256"], rows["encoded"], strict=True)
     return pack.Shard(
         made_by=code.fingerprint(pack.CODE),
         batch=(paths.raw / rows["batch"].iloc[0]).absolute(),
-        members=tuple(pack.Member(*each) for each in members),
+        members=tuple(pack.Member(*each, kept.get(each[2])) for each in members),
         height_px=p.height_px,
         width_px=p.width_px,
         colour=p.colour,
@@ -127,7 +163,7 @@ def index(
             class_counts=tuple(counts[name] for name in classes),
             shards=tuple(name for _, name in own),
         )
-    channels = 1 if p.colour == "grey" else 3
+    channels = records.CHANNELS[p.colour]
     size = {"height_px": p.height_px, "width_px": p.width_px, "channels": channels}
     return records.Index(task=task, classes=classes, splits=splits, **size)
 

@@ -1,5 +1,6 @@
 import dataclasses
 import hashlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +245,45 @@ def test_image_that_is_set_aside_is_in_no_record_and_comes_back(paths: params.Pa
     set_aside(paths)
     preprocess()
     assert shards(paths) == before
+
+
+@pytest.mark.parametrize("change", ["a label", "a new class", "an image gone", "a copy of it, set aside"])
+def test_pixels_of_a_shard_that_changes_are_copied_and_not_decoded_again(
+    paths: params.Paths, capsys: pytest.CaptureFixture[str], change: str
+) -> None:
+    preprocess()
+    assert "10 decoded" in capsys.readouterr().out
+    rows = manifest.read(paths.manifest)
+    match change:
+        case "a label":
+            rows.loc[rows["path"] == "0.png", "label"] = "b"
+        case "a new class":  # the number of every label is another then
+            rows.loc[rows["path"] == "0.png", "label"] = "A"
+        case "an image gone":
+            rows = rows[rows["path"] != "0.png"]
+        case _:
+            rows.loc[rows["path"] == "0.png", "split"] = None
+    write(paths, rows)
+    preprocess()
+    said = capsys.readouterr().out
+    assert "0 decoded" in said
+    assert "0 of them new" not in said
+    grown, index = shards(paths), paths.index.read_bytes()
+    shutil.rmtree(paths.records)
+    preprocess()
+    assert " 0 decoded" not in capsys.readouterr().out
+    assert (shards(paths), paths.index.read_bytes()) == (grown, index)
+
+
+def test_pixels_of_other_parameters_or_of_a_broken_shard_are_not_copied(
+    paths: params.Paths, capsys: pytest.CaptureFixture[str]
+) -> None:
+    preprocess()
+    preprocess(dataclasses.replace(P, resize="pad"))
+    rows = manifest.read(paths.manifest)
+    rows.loc[rows["path"] == "0.png", "label"] = "b"
+    write(paths, rows)
+    for file in paths.records.iterdir():
+        file.write_bytes(file.read_bytes()[:-3])
+    preprocess(dataclasses.replace(P, resize="pad"))
+    assert capsys.readouterr().out.count(", 10 decoded") == 3

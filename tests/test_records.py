@@ -74,3 +74,17 @@ def test_index_comes_back_as_it_was(tmp_path: Path, task: Task) -> None:
     index = records.Index(height_px=2, width_px=3, channels=1, classes=("a", "b"), splits={"train": split}, task=task)
     records.write_index(tmp_path / "index.json", index)
     assert records.read_index(tmp_path / "index.json") == index
+
+
+@pytest.mark.parametrize("side_px", [1, 8, 11, 12, 100, 128, 150])  # on both sides of where a length takes a byte more
+@pytest.mark.parametrize("label", [3, 300, (0, 1) * 90])
+def test_pixels_of_each_record_are_found_in_the_file(
+    tmp_path: Path, side_px: int, label: int | tuple[int, ...]
+) -> None:
+    random = np.random.default_rng(side_px)
+    images = {f"{n:064x}": random.integers(0, 256, (side_px, side_px, 1), np.uint8) for n in range(3)}
+    examples = [records.Example(image=image, label=label, sha256=sha256) for sha256, image in images.items()]
+    file = tmp_path / records.write(tmp_path, "train", examples)
+    content = file.read_bytes()
+    found = {sha256: content[start : start + side_px**2] for sha256, start in records.pixels(file, side_px**2)}
+    assert found == {sha256: image.tobytes() for sha256, image in images.items()}

@@ -78,7 +78,9 @@ def test_source_without_two_classes_is_refused(tmp_path: Path, listed: list[str]
 
 @pytest.mark.parametrize("name", ["folder:", "table:", "tar:", "keras:", "sklearn:faces", "nonsense", "s3://bucket"])
 def test_unknown_source_says_which_are_known(name: str) -> None:
-    with pytest.raises(AssayError, match="is none of folder:PATH, table:PATH, tar:PATTERN, keras:NAME, tfds:NAME, sklearn:digits"):
+    with pytest.raises(
+        AssayError, match="is none of folder:PATH, table:PATH, tar:PATTERN, keras:NAME, tfds:NAME, sklearn:digits"
+    ):
         source.open_source(name)
 
 
