@@ -48,7 +48,8 @@ def _reproduce(repo: Repo, name: str) -> dict[str, Any]:
 def _bad_end(name: str, cause: BaseException) -> dict[str, Any]:
     """Return the stage's own words if it left any, else DVC's."""
     if not isinstance(cause, StageCmdFailedError):
-        return {"state": "refused", "exit_code": 1, "message": f"{name}: {cause}"}
+        said = " ".join(str(cause).split())  # who has the checkout stands in DVC's second line
+        return {"state": "refused", "exit_code": 1, "message": f"{name}: {said}"}
     if not OUTCOME.exists():
         return {"state": "failed", "exit_code": 1, "message": f"{name}: ended without a word; {cause}"}
     return {"state": "failed", **json.loads(OUTCOME.read_text())}

@@ -1,0 +1,86 @@
+"""Two runs at once in one checkout: the second waits or says why not, and the first is not harmed."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from test_flows import STAGES, declare, does, initialised, repo, run_flow, server, start_flow, until
+
+__all__ = ["initialised", "repo", "server", "start_flow"]  # fixtures
+
+WAIT = ["Path('began').touch()", "while not Path('go').exists(): time.sleep(0.1)"]
+
+
+@pytest.fixture
+def start_dvc(repo: Path) -> Iterator[Callable[[], subprocess.Popen[str]]]:
+    """Start `dvc repro` of one stage that waits for the file `go`; return when it does."""
+    declare({"validate": STAGES["validate"]})
+    does("validate", *WAIT)
+    started: list[subprocess.Popen[str]] = []
+
+    def start() -> subprocess.Popen[str]:
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "dvc", "repro"], env=with_python(), stderr=subprocess.PIPE, text=True
+            )
+        )
+        until(lambda: Path("began").exists() or started[0].poll() is not None)
+        return started[0]
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+def with_python() -> dict[str, str]:
+    return os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])}
+
+
+def repro(*options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "dvc", *options, "repro"]
+    return subprocess.run(command, env=with_python(), capture_output=True, text=True, timeout=300)
+
+
+@pytest.mark.parametrize("options", [[], ["--wait-for-lock"]])
+def test_second_dvc_repro_is_refused_and_names_the_first(
+    start_dvc: Callable[[], subprocess.Popen[str]], options: list[str]
+) -> None:
+    first = start_dvc()
+    second = repro(*options)
+    assert second.returncode == 255
+    assert "busy" in second.stderr
+    assert f"(PID {first.pid})" in second.stderr
+    assert "Traceback" not in second.stderr
+    Path("go").touch()
+    assert first.wait() == 0
+    assert Path("reports/validation/results.json").read_text() == Path("data.json").read_text()
+    assert "didn't change, skipping" in repro().stdout
+
+
+def test_flow_beside_a_dvc_repro_is_refused_and_names_it(
+    start_dvc: Callable[[], subprocess.Popen[str]], server: None
+) -> None:
+    first = start_dvc()
+    ended = run_flow(tasks=1)
+    assert (ended.code, ended.states) == (1, [("validate", "Refused")])
+    assert ended.run.state and f"(PID {first.pid})" in (ended.run.state.message or "")
+    Path("go").touch()
+    assert first.wait() == 0
+    assert run_flow(tasks=1).states == [("validate", "Skipped")]
+
+
+def test_dvc_repro_beside_a_flow_is_refused_and_the_flow_goes_on(
+    start_flow: Callable[[], subprocess.Popen[bytes]],
+) -> None:
+    does("validate", *WAIT)
+    flow = start_flow()
+    second = repro()
+    assert second.returncode == 255
+    assert "busy" in second.stderr
+    Path("go").touch()
+    assert flow.wait() == 0
+    assert "didn't change, skipping" in repro().stdout
