@@ -1,36 +1,39 @@
-"""How fast near-duplicates are found, and which: `python -m benchmarks.neighbours [FOLDER]`; a few minutes.
+"""How fast near-duplicates are found, and which: `python -m benchmarks.neighbours [FOLDER]`; minutes, and 1 GB of disk.
 
-Prints the table of times, then the tables of neighbours.md. FOLDER: images of a set of your own, for one more row.
+Prints the tables of neighbours.md, with what `ingest` uses. FOLDER: images of a set of your own, for one more row.
 """
 
 import io
-import resource
 import subprocess
 import sys
+import tempfile
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageFilter
-from scipy.fft import dctn
 from sklearn.datasets import load_digits, load_sample_images
 
 from assay import neighbours
 
 Picture = Image.Image
 N_COPIED = 60
-RADIUS = 8
+SIZES = (100_000, 1_000_000)
 
 
 def main() -> None:
-    print("| hashes | radius | seconds | peak MB | pairs |\n|---|---|---|---|---|")
-    for n, radius in ((100_000, 4), (100_000, 8), (1_000_000, 4), (1_000_000, 8)):
-        # A process of its own: the peak of memory is never given back.
-        subprocess.run([sys.executable, __file__, "--time", str(n), str(radius)], check=True)
+    heads = ("thumbnails", "radius", "hashing, CPU s", "search, CPU s", "search, s", "peak MB", "pairs")
+    print(f"| {' | '.join(heads)} |", "|---" * len(heads) + "|", sep="\n")
+    with tempfile.TemporaryDirectory() as folder:
+        for n in SIZES:
+            # A process of its own: the peak of memory is never given back.
+            subprocess.run([sys.executable, "-m", "benchmarks.neighbours", "--time", str(n), folder], check=True)
     compare_with_brute_force()
-    print(f"\n| set | images | threshold | pairs by hash | confirmed | false | {' | '.join(CHANGES)} |")
-    print("|---" * (6 + len(CHANGES)) + "|")
+    print(f"\n| set | images | limit | candidates | confirmed | false | precision | recall | {' | '.join(CHANGES)} |")
+    print("|---" * (8 + len(CHANGES)) + "|")
     sets = {"digits 8 px": digits(8), "digits 64 px": digits(64), "photo tiles": tiles(), "drawn products": products()}
     if len(sys.argv) > 1:
         sets[Path(sys.argv[1]).name] = [Image.open(file).convert("L") for file in sorted(Path(sys.argv[1]).iterdir())]
@@ -38,23 +41,53 @@ def main() -> None:
         print(f"| {name} | {' | '.join(found(pictures))} |", flush=True)
 
 
-def planted(n: int) -> np.ndarray:
-    """Return random hashes of which one in 50 has a neighbour two bits away."""
-    hashes = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
-    hashes[: n // 50] = hashes[n // 50 : n // 50 * 2] ^ np.uint64(5)
-    return hashes
+def drawn(n: int, folder: Path) -> np.ndarray:
+    """Return smooth thumbnails with grain, as a memory map; one in 50 is there twice, the second time with more."""
+    thumbnails = np.lib.format.open_memmap(folder / f"{n}.npy", "w+", np.uint8, (n, 32, 32))
+    random = np.random.default_rng(0)
+    waves = np.cos(np.outer(np.arange(1, 9), (np.arange(32) + 0.5) * np.pi / 32)).astype(np.float32)
+    fall = 40 / np.sqrt(np.add.outer(np.arange(1, 9), np.arange(1, 9)))
+    for low in range(0, n, 10_000):
+        strengths = random.normal(size=(10_000, 8, 8)) * fall
+        shown = 128 + waves.T @ strengths @ waves + random.normal(0, 4, (10_000, 32, 32))
+        thumbnails[low : low + 10_000] = shown.clip(0, 255)
+    grain = random.integers(-6, 7, (n // 50, 32, 32))
+    thumbnails[: n // 50] = (thumbnails[n // 50 : n // 50 * 2] + grain).clip(0, 255)
+    return thumbnails
 
 
-def print_time(n: int, radius: int) -> None:
-    hashes, start = planted(n), time.perf_counter()
-    pairs = neighbours.pairs(hashes, radius)
-    seconds = time.perf_counter() - start
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"| {n:,} | {radius} | {seconds:.2f} | {peak} | {len(pairs):,} |", flush=True)
+def print_time(n: int, folder: Path) -> None:
+    thumbnails, start = drawn(n, folder), time.process_time()
+    codes = neighbours._codes(thumbnails)
+    radius, hashed = neighbours._radius(codes[0]), time.process_time() - start
+    with peak() as most:
+        cpu, wall = time.process_time(), time.perf_counter()
+        pairs = neighbours._pairs(codes[0], codes, radius)
+        cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    print(f"| {n:,} | {radius} | {hashed:.2f} | {cpu:.2f} | {wall:.2f} | {most[0]} | {len(pairs):,} |", flush=True)
+
+
+@contextmanager
+def peak() -> Iterator[list[int]]:
+    """Yield a list whose number is, in the end, the most MB of its own that the process held: no mapped file counts."""
+    most, stop = [0], threading.Event()
+
+    def look() -> None:
+        while not stop.wait(0.02):
+            told = Path("/proc/self/status").read_text().split("RssAnon:")[1].split()[0]
+            most[0] = max(most[0], int(told) // 1024)
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    yield most
+    stop.set()
+    thread.join()
 
 
 def compare_with_brute_force(n: int = 20_000) -> None:
-    hashes, start = planted(n), time.perf_counter()
+    hashes = np.random.default_rng(n).integers(0, 2**64, n, dtype=np.uint64)
+    hashes[: n // 50] = hashes[n // 50 : n // 50 * 2] ^ np.uint64(5)
+    start = time.perf_counter()
     brute = [np.flatnonzero(np.bitwise_count(hashes[i] ^ hashes[i + 1 :]) <= 4) for i in range(n)]
     middle = time.perf_counter()
     pairs = neighbours.pairs(hashes, 4)
@@ -64,31 +97,24 @@ def compare_with_brute_force(n: int = 20_000) -> None:
 
 
 def found(pictures: list[Picture]) -> list[str]:
-    """Return the cells of a row: threshold, pairs and, by change, the copies found by hash and pixels / by pixels."""
+    """Return the cells of a row. The limit is that of the set without the copies, as when they come later."""
     chosen = np.random.default_rng(0).permutation(len(pictures))[:N_COPIED]
     copies = [change(pictures[i]) for change in CHANGES.values() for i in chosen]
     of = np.concatenate([np.arange(len(pictures)), np.tile(chosen, len(CHANGES))])
     thumbnails = np.stack([thumbnail(picture) for picture in pictures + copies])
-    threshold = neighbours.calibrate(thumbnails[: len(pictures)], seed=0)
-    pairs = neighbours.pairs(phash(thumbnails), RADIUS)
-    kept = pairs[neighbours.confirm(thumbnails, pairs, threshold)]
-    false = (of[kept[:, 0]] != of[kept[:, 1]]).sum()
-    planted_pairs = np.stack([of, np.arange(len(of))], axis=1)[len(pictures) :]
-    seen = neighbours.confirm(thumbnails, planted_pairs, threshold)
-    close = np.array([tuple(pair) in set(map(tuple, kept.tolist())) for pair in planted_pairs.tolist()])
-    rates = np.stack([close, seen], axis=1).reshape(len(CHANGES), -1, 2).mean(axis=1)
-    numbers = [f"{len(pictures):,}", f"{threshold:.4f}", f"{len(pairs):,}", f"{len(kept):,}", str(false)]
-    return numbers + [f"{both:.2f} / {pixels:.2f}" for both, pixels in rates]
+    limit = neighbours.calibrate(thumbnails[: len(pictures)], seed=0)
+    pairs = neighbours.candidates(thumbnails)
+    kept = pairs[neighbours.distance(thumbnails, pairs) <= limit]
+    is_true = of[kept[:, 0]] == of[kept[:, 1]]
+    seen = set(map(tuple, kept.tolist()))
+    planted = np.stack([of, np.arange(len(of))], axis=1)[len(pictures) :].tolist()
+    rates = np.reshape([tuple(pair) in seen for pair in planted], (len(CHANGES), -1)).mean(axis=1)
+    numbers = [f"{len(pictures):,}", f"{limit:.4f}", f"{len(pairs):,}", f"{len(kept):,}", str((~is_true).sum())]
+    return [*numbers, f"{is_true.mean():.3f}", f"{rates.mean():.3f}", *(f"{rate:.2f}" for rate in rates)]
 
 
 def thumbnail(picture: Picture) -> np.ndarray:
     return np.asarray(picture.convert("L").resize((32, 32), Image.Resampling.BILINEAR))
-
-
-def phash(thumbnails: np.ndarray) -> np.ndarray:
-    low = dctn(thumbnails.astype(float), axes=(1, 2))[:, :8, :8].reshape(-1, 64)
-    bits = low > np.median(low[:, 1:], axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(np.uint64).ravel()
 
 
 def digits(side_px: int) -> list[Picture]:
@@ -154,6 +180,6 @@ CHANGES: dict[str, Callable[[Picture], Picture]] = {
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--time"]:
-        print_time(int(sys.argv[2]), int(sys.argv[3]))
+        print_time(int(sys.argv[2]), Path(sys.argv[3]))
     else:
         main()
