@@ -1,0 +1,110 @@
+"""What was approved is kept whole and small, and new images are held against it."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import draw, run
+from test_validate import LEAST, as_approved, images, sound, with_new, with_row
+
+from assay import approval, approve, params, profile, properties, suites
+from assay.errors import AssayError
+
+LEDGER = pd.DataFrame({"sha256": [], "split": [], "batch": []})
+
+
+def same(one: profile.Profile, other: profile.Profile) -> bool:
+    return json.dumps(profile._plain(one)) == json.dumps(profile._plain(other))
+
+
+def test_profile_comes_back_whole_and_does_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
+    approved = as_approved(sound())
+    profile.write(tmp_path / "a.json", approved)
+    found = profile.read(tmp_path / "a.json")
+    assert found is not None
+    assert same(found, approved)
+    assert same(as_approved(sound().sample(frac=1, random_state=0)), approved)
+    assert (tmp_path / "a.json").stat().st_size < 30_000
+
+
+def test_nothing_approved_is_none_and_another_version_is_an_error(tmp_path: Path) -> None:
+    profile.write(tmp_path / "a.json", None)
+    assert profile.read(tmp_path / "a.json") is None
+    (tmp_path / "a.json").write_text('{"format": 0, "edges": {}}')
+    with pytest.raises(AssayError, match="written by another version of Assay"):
+        profile.read(tmp_path / "a.json")
+
+
+def test_nothing_that_has_a_split_cannot_be_approved() -> None:
+    with pytest.raises(AssayError, match="no image has a split"):
+        as_approved(sound().assign(split=None))
+
+
+def test_rare_labels_share_a_distribution() -> None:
+    rows = pd.concat([images(f"class {number}", train=3 + number) for number in range(60)], ignore_index=True)
+    approved = as_approved(rows)
+    assert len(approved.strata) == profile.STRATA
+    assert list(approved.strata)[-1] == profile.OTHERS
+    assert sum(counts[0].sum() for counts in approved.strata.values()) == len(rows)
+    assert len(approved.classes) == 60
+
+
+def test_columns_of_the_tables_are_those_that_suites_speak_about() -> None:
+    for name in ("drift", "label_drift", "file_drift", "channel_order"):
+        assert suites.TABLES[name].columns == approval.DRIFT
+    assert suites.TABLES["test_set"].columns == approval.GONE
+
+
+def test_growth_that_is_like_the_approved_is_no_drift() -> None:
+    approved = as_approved(sound())
+    found = approval.tables(approved, with_new(sound()), LEDGER, "single_label")
+    assert found["drift"]["property"].tolist() == list(properties.PIXELS)
+    assert max(found[name]["excess"].max() for name in ("drift", "label_drift", "file_drift", "channel_order")) == 0
+    assert approval.tables(approved, sound(), LEDGER, "single_label")["drift"].empty
+
+
+def test_images_of_a_new_class_are_drift_of_labels_alone() -> None:
+    new = images("zebra", **LEAST).assign(brightness=3.0)
+    found = approval.tables(as_approved(sound()), with_new(new), LEDGER, "single_label")
+    assert found["drift"]["excess"].max() == 0
+    assert found["label_drift"]["property"].tolist() == ["zebra"]
+    assert found["label_drift"]["statistic"].tolist() == [1]
+
+
+def test_what_was_never_approved_is_said_of_each_image() -> None:
+    approved = as_approved(sound())
+    rows = pd.concat([with_row(mode="RGBA"), with_row(bit_depth=16), with_row(maximum=63), with_row(decodable=False)])
+    said = approval.unlike(approved, rows.reset_index(drop=True))
+    assert said[said != ""].tolist() == [
+        "mode RGBA, approved: L",
+        "bit depth 16, approved: 8",
+        "no value above 63, approved: 255 and more",
+    ]
+    assert not approval.unlike(None, rows.reset_index(drop=True)).any()
+
+
+def test_approval_says_what_it_changes() -> None:
+    before = as_approved(sound())
+    after = as_approved(with_new(images("owl", **LEAST), brightness=110.0, mode="RGB", channels=3))
+    lines = approval.changes(before, after)
+    assert lines[:2] == ["images: 141 -> 188", "test images: 78 -> 104, not the same"]
+    assert {"class owl: 33.3% -> 50.0%", "mode RGB: 0.0% -> 25.0%"} <= set(lines)
+    assert approval.changes(before, before) == ["images: 141 -> 141"]
+    assert approval.changes(None, after) == ["188 images in 3 classes; nothing was approved before"]
+
+
+def test_nobody_approves_what_was_not_looked_at(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "run `dvc repro validate`" in run(checkout, "assay", "approve", code=1)
+    assert (checkout / "data/approved.json").read_text() == "{}\n"
+    run(checkout, "dvc", "repro", "validate")
+    assert "nothing was approved before" in run(checkout, "assay", "approve")
+    first = (checkout / "data/approved.json").read_bytes()
+    assert run(checkout, "assay", "approve").startswith("images: 150 -> 150\n")
+    assert (checkout / "data/approved.json").read_bytes() == first
+    draw(checkout.parent / "images", 10, first=50)
+    run(checkout, "assay", "snapshot", str(checkout.parent / "images"))
+    run(checkout, "dvc", "repro", "ingest")
+    monkeypatch.chdir(checkout)
+    with pytest.raises(AssayError, match=r"is of another data/manifest\.parquet"):
+        approve.approve(params.load())
