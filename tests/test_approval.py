@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import draw, run
@@ -108,3 +109,23 @@ def test_nobody_approves_what_was_not_looked_at(checkout: Path, monkeypatch: pyt
     monkeypatch.chdir(checkout)
     with pytest.raises(AssayError, match=r"is of another data/manifest\.parquet"):
         approve.approve(params.load())
+
+
+@pytest.mark.slow
+def test_clean_growth_is_silent_and_noise_is_not() -> None:
+    """Ten growths by whole groups: at most one is called drift, and nearly twice the noise always is."""
+    random, alarms = np.random.default_rng(0), 0
+    for _ in range(10):
+        light = random.normal(0, 12, 60).repeat(20)
+        rows = pd.concat([images(label, train=400) for label in ("cat", "dog", "owl")], ignore_index=True)
+        rows = rows.assign(group=[f"{n:02}" for n in np.arange(60).repeat(20)], brightness=100 + light)
+        rows["brightness"] += random.normal(0, 8, len(rows))
+        rows["noise"] = random.gamma(9, 0.3, len(rows))
+        late = rows["group"].isin(random.permutation(rows["group"].unique())[:10])
+        rows["batch"] = rows["batch"].where(~late, "0002-b.tar")
+        approved = as_approved(rows[~late])
+        alarms += approval.tables(approved, rows, LEDGER, "single_label")["drift"]["excess"].max() > 1
+        noisier = rows.assign(noise=rows["noise"].where(~late, rows["noise"] * 1.8))
+        found = approval.tables(approved, noisier, LEDGER, "single_label")["drift"].set_index("property")
+        assert found.loc["noise", "excess"] > 1
+    assert alarms <= 1
