@@ -13,8 +13,7 @@ from typing import Any
 import pandas as pd
 
 from assay import failing, suites, wording
-from assay.suites import TABLES, Rule
-from assay.tables import STEPS
+from assay.suites import STEPS, TABLES, Rule
 
 ABOUT_MISSING = (
     "expect_column_values_to_be_null",

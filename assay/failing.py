@@ -5,8 +5,7 @@ from typing import Any
 import pandas as pd
 
 from assay import wording
-from assay.suites import TABLES, Rule
-from assay.tables import STEPS
+from assay.suites import STEPS, TABLES, Rule
 
 COLUMNS = ("name", "value", "partner")  # all text; partner: the image that it clashes with, empty if there is none
 NONE = pd.DataFrame({column: pd.Series(dtype="str") for column in COLUMNS})
@@ -48,7 +47,7 @@ def of_set(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
 def _values(rule: Rule, rows: pd.DataFrame, wrong: pd.Index) -> "pd.Series[str]":
     """Return what was seen; of an image that is no image the reason, of a strange label the one that may be meant."""
     broken = rows.loc[wrong]
-    if rule.column in STEPS:
+    if rule.column in (*STEPS, "whole"):
         return broken["reason"]
     if rule.column == "label" and rule.type == wording.SPELT:
         return broken["label"].map(wording.text) + broken["label"].map(wording.usual_spelling(rows["label"])).map(_ask)

@@ -13,7 +13,7 @@ from assay import files
 from assay.errors import AssayError, GateClosed
 
 
-def judge(results: dict[str, Any], manifest_sha256: str, today: datetime.date) -> dict[str, Any]:
+def judge(results: dict[str, Any], manifest_sha256: str, day: datetime.date) -> dict[str, Any]:
     """Return the pass for this manifest, or raise `GateClosed` that names every failed critical expectation.
 
     `results` is what `validate` left in results.json. A waiver that has run out closes the gate, needed or not.
@@ -21,7 +21,7 @@ def judge(results: dict[str, Any], manifest_sha256: str, today: datetime.date) -
     if results["manifest"] != manifest_sha256:
         raise AssayError("the validation report is of another manifest; run `dvc repro validate` first")
     closed = [r["message"] for r in results["expectations"] if r["severity"] == "critical" and not r["success"]]
-    over = _run_out(results["waivers"], today)
+    over = _run_out(results["waivers"], day)
     if closed or over:
         n = f"{len(closed)} critical expectation{'s' * (len(closed) != 1)}"
         because = n if not over else f"{n} and {len(over)} waiver{'s' * (len(over) != 1)}"
@@ -46,7 +46,7 @@ def check_passed(passed: Path) -> None:
     if not passed.exists():
         raise AssayError(f"{passed} is missing: the gate is closed or was not asked; run `dvc repro gate`")
     until = files.read_json(passed).get("until")
-    if until and _today() > datetime.date.fromisoformat(until):
+    if until and today() > datetime.date.fromisoformat(until):
         raise GateClosed(
             f"the gate let the data pass until {until}, when a waiver ended; see expectations/waivers.yaml"
         )
@@ -64,12 +64,18 @@ def check_open(passed: Path, manifest: Path) -> frozenset[str]:
     return frozenset(content["set_aside"])
 
 
-def _run_out(waivers: list[dict[str, Any]], today: datetime.date) -> list[str]:
+def check_verified(verified: Path, index: Path) -> None:
+    """Raise `AssayError` unless `verify` found the shards of exactly this index to be what they should be."""
+    if not verified.exists() or files.read_json(verified)["index"] != files.sha256(index):
+        raise AssayError(f"{verified} is missing or for other records; run `dvc repro verify`")
+
+
+def _run_out(waivers: list[dict[str, Any]], day: datetime.date) -> list[str]:
     """Return what is wrong with the waivers whose last day has passed."""
     return [
         f"waiver of {w['expectation']!r} ran out on {w['until']}; mend the data, or renew it ({w['where']})"
         for w in waivers
-        if today > datetime.date.fromisoformat(w["until"])
+        if day > datetime.date.fromisoformat(w["until"])
     ]
 
 
@@ -88,5 +94,6 @@ def _percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
-def _today() -> datetime.date:
+def today() -> datetime.date:
+    """Return the day in UTC, by the clock of this machine."""
     return datetime.datetime.now(datetime.UTC).date()

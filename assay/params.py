@@ -55,6 +55,7 @@ class Paths:
     passed: Path
     records: Path
     index: Path
+    verified: Path
     model: Path
     predictions: Path
     evaluation: Path
@@ -93,6 +94,11 @@ class Preprocess:
     colour: Literal["grey", "rgb"]
     resize: Literal["stretch", "pad", "crop"]
     shard_images: Count
+
+
+@dataclass(frozen=True, kw_only=True, config=_config)
+class Verify:
+    sample_images: Count
 
 
 @dataclass(frozen=True, kw_only=True, config=_config)
@@ -138,6 +144,7 @@ class Params:
     ingest: Ingest
     gate: Gate
     preprocess: Preprocess
+    verify: Verify
     train: Train
     evaluate: Evaluate
     register: Register

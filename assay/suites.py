@@ -32,6 +32,7 @@ class Table:
     rows: str  # what a row is, for people
     named: tuple[str, ...] = ("path",)
     empty: str = ""  # what it means that there are no rows; without that it is a critical failure
+    beside: str = "like"  # what is said before the `partner` of a row
 
 
 DRIFT = ("property", "statistic", "limit", "excess", "approved", "present")
@@ -41,6 +42,10 @@ NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # a class; a null name for an image without a label. `classes` and `splits` count each class of an image that has a
 # split; `share` of the images, in (0, 1]. `pairs`: near-duplicates. `drift` and all to `test_set`: assay/approval.py;
 # the others: assay/shortcuts.py.
+#
+# Of the records: `shards` are those of the index; `counts` has a row per split and class, and one per split for all its
+# images (`*`); `recorded` one per image that should be or is in a shard; `samples` one per image that was decoded again
+# (`difference`: the greatest of all pixels, in levels of 255).
 TABLES = {
     "images": Table(columns=(*MEASURED, "listed", "has_file", "unapproved", *outliers.NAMES), rows="images"),
     "labels": Table(columns=("path", "label", "split"), rows="labels"),
@@ -67,9 +72,21 @@ TABLES = {
     ),
     "borders": Table(columns=("label", "auc", "centre", "lead", "n_images"), rows="classes", named=("label",)),
     "associations": Table(columns=("property", "v", "n_values"), rows="facts about files", named=("property",)),
+    "shards": Table(columns=("shard", "whole", "reason"), rows="shards", named=("shard",)),
+    "counts": Table(
+        columns=("split", "label", "n_images", "n_recorded"), rows="class splits", named=("split", "label")
+    ),
+    "recorded": Table(
+        columns=("path", "partner", "split", "recorded_split", "label", "recorded_label"), rows="images", beside="in"
+    ),
+    "samples": Table(columns=("path", "partner", "difference"), rows="images decoded again", beside="in"),
 }
-OF_DATA = tuple(TABLES)  # what `validate` knows of
+OF_RECORDS = ("shards", "counts", "recorded", "samples")  # what `verify` knows of; the rest is for `validate`
+OF_DATA = tuple(name for name in TABLES if name not in OF_RECORDS)
 PER_IMAGE = ("images", "labels")  # tables whose rows are about one image
+# What must hold before anything else can be said of an image: a rule on one of these sees the rows for which those
+# before it hold, and any other rule sees those for which all of them do.
+STEPS = ("listed", "has_file", "decodable")
 NOT_NULL = "expect_column_values_to_not_be_null"
 SEVERITIES = ("critical", "warning", "info")
 OUR_KEYS = ("rule", "table", "type", "severity", "note", "quarantine")
@@ -125,6 +142,11 @@ def read(folder: Path, tables: Collection[str] = TABLES) -> list[Rule]:
     rules = [rule for file in suites for rule in _read_suite(file) if rule.table in tables]
     if not rules:
         raise AssayError(f"{folder}: no expectation about {', '.join(tables)}, so nothing would be checked")
+    return related(rules)
+
+
+def related(rules: list[Rule]) -> list[Rule]:
+    """Return the rules, each knowing of the others what concerns it."""
     return [replace(rule, not_null=_not_null(rule, rules)) for rule in rules]
 
 
@@ -173,14 +195,15 @@ def _read_suite(file: Path) -> list[Rule]:
     entries = suite.get("expectations")
     if not isinstance(entries, list) or not entries:
         raise AssayError(f"{file}: expectations: none, must be a list of at least one")
-    rules = [_read_rule(file, number, suite["table"], entry) for number, entry in enumerate(entries, start=1)]
-    names = [rule.rule for rule in rules]
+    rules = [rule(file, suite["table"], entry, number) for number, entry in enumerate(entries, start=1)]
+    names = [each.rule for each in rules]
     if twice := sorted({name for name in names if names.count(name) > 1}):
         raise AssayError(f"{file}: {twice[0]}: rule: {names.count(twice[0])} of this name, must be one")
     return rules
 
 
-def _read_rule(file: Path, number: int, table: str, entry: Any) -> Rule:
+def rule(file: Path, table: str, entry: Any, number: int = 1) -> Rule:
+    """Return the rule of an entry of a suite on `table`; a mistake in it is an `AssayError` that names file and key."""
     if not isinstance(entry, dict):
         raise AssayError(f"{file}: expectation {number}: {entry!r}, must hold keys: {', '.join(OUR_KEYS)}")
     where = f"{file}: {entry.get('rule') or f'expectation {number}'}"
@@ -189,12 +212,12 @@ def _read_rule(file: Path, number: int, table: str, entry: Any) -> Rule:
             raise AssayError(f"{where}: {key}: {entry.get(key, 'missing')!r}, must be a text")
     ours = {"table": table} | {key: value for key, value in entry.items() if key in OUR_KEYS}
     arguments = {key: value for key, value in entry.items() if key not in OUR_KEYS}
-    rule = Rule(suite=file.stem, where=where, arguments=arguments, **ours)
-    check_known(f"{where}: table", rule.table, TABLES)
-    check_known(f"{where}: severity", rule.severity, SEVERITIES)
-    _check_arguments(rule)
-    _check_quarantine(rule)
-    return rule
+    found = Rule(suite=file.stem, where=where, arguments=arguments, **ours)
+    check_known(f"{where}: table", found.table, TABLES)
+    check_known(f"{where}: severity", found.severity, SEVERITIES)
+    _check_arguments(found)
+    _check_quarantine(found)
+    return found
 
 
 def check_known(where: str, value: Any, known: Collection[str]) -> None:

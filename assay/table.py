@@ -3,7 +3,8 @@
 A relative path is relative to the table's folder. A path that leaves that folder, a second row of one image, a row
 without a path and one whose labels cannot be understood become entries that cannot be read. Labels stay as they are,
 but an empty one is None. Those of a multi-label set stand in one column `labels`, as lists or as text with `separator`
-between them, or in `label_columns` of 0 and 1, one per class.
+between them, or in `label_columns` of 0 and 1, one per class. An image below the folder of a local table that no row
+lists is an entry that cannot be read too: somebody forgot it, or put it there by mistake.
 """
 
 import csv
@@ -20,10 +21,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from assay import labels, places
+from assay import labels, measure, places
 from assay.errors import AssayError
 from assay.listing import Entry, Source, check_readable, once_each
-from assay.manifest import SPLITS
+from assay.manifest import SPLITS, UNLISTED
 
 OPTIONAL = ("group", "split")
 LABELS = ("label", "labels", "label_columns")  # options, of which one says where the labels are
@@ -53,7 +54,8 @@ def open_table(name: str, table: str, options: dict[str, str]) -> Source:
         found = [(label, "") for label in _texts(name, "label", rows, options)]
     folder = places.parent(table)
     listed = zip(paths, groups, splits, found, strict=True)
-    entries = (_entry(folder, number, *row) for number, row in enumerate(listed, 1))
+    entries = [_entry(folder, number, *row) for number, row in enumerate(listed, 1)]
+    entries += _unlisted(folder, {entry.path for entry in entries})
     return Source(name, once_each(entries), _read_image, options, has_files=True, task=task)
 
 
@@ -196,6 +198,15 @@ def _entry(folder: str, number: int, path: str | None, group: str | None, split:
         return Entry(path, label, 0, "", group, split, "leaves the source")
     place = places.join(folder, inside)
     return Entry(inside, label, places.size(place), place, group, split, problem)
+
+
+def _unlisted(folder: str, listed: set[str]) -> Iterator[Entry]:
+    """Yield the files that are images by their names and in no row; none of a URL, for not every one can be listed."""
+    if places.is_url(folder):
+        return
+    for path, size, place in places.walk(folder):
+        if path not in listed and measure.named_format(path):
+            yield Entry(path, None, size, place, problem=UNLISTED.removeprefix("cannot be read: "))
 
 
 def _read_image(entry: Entry) -> bytes:

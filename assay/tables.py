@@ -11,10 +11,6 @@ from assay.labels import Task
 from assay.profile import Profile
 from assay.suites import TABLES
 
-# What must hold before anything else can be said of an image: a rule on one of these sees the rows for which those
-# before it hold, and any other rule sees those for which all of them do.
-STEPS = ("listed", "has_file", "decodable")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Beside:

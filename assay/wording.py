@@ -47,7 +47,7 @@ def first(rule: Rule, failing: pd.DataFrame) -> str:
 
 def _one(rule: Rule, name: str, value: str, partner: str) -> str:
     shown = name if TABLES[rule.table].named == ("path",) else repr(name)
-    seen = "; ".join(filter(None, [value, f"like {partner}" if partner else ""]))
+    seen = "; ".join(filter(None, [value, f"{TABLES[rule.table].beside} {partner}" if partner else ""]))
     return f"{shown} ({seen})" if seen else shown
 
 

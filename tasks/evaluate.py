@@ -17,6 +17,7 @@ DECIMALS = 4
 
 def main(p: params.Params) -> None:
     gate.check_open(p.paths.passed, p.paths.manifest)
+    gate.check_verified(p.paths.verified, p.paths.index)
     model.set_up(threads=p.threads)
     index = records.read_index(p.paths.index)
     predictions = predict(p.paths, index)

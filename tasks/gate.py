@@ -1,7 +1,5 @@
 """Stop here unless the data passed every critical expectation."""
 
-import datetime
-
 from assay import alert, files, gate, news, params, stage
 from assay.errors import AssayError
 
@@ -12,7 +10,7 @@ def main(p: params.Params) -> None:
     if not results.exists():
         raise AssayError(f"{results} is missing: nothing was validated; run `dvc repro validate`")
     found = files.read_json(results)
-    passed = gate.judge(found, files.sha256(p.paths.manifest), datetime.datetime.now(datetime.UTC).date())
+    passed = gate.judge(found, files.sha256(p.paths.manifest), gate.today())
     files.write_json(p.paths.passed, passed)
     if told := gate.set_aside(found):
         print(told)

@@ -96,6 +96,7 @@ def _write_history(paths: params.Paths, fit: model.Fit) -> None:
 def main(p: params.Params) -> None:
     # No dependency in dvc.yaml: a renamed image gives another pass, and must not cost a training.
     gate.check_passed(p.paths.passed)
+    gate.check_verified(p.paths.verified, p.paths.index)
     measured = train(p.paths, p.train, seed=p.seed, threads=p.threads)
     files.write_json(p.paths.metrics.train, {"train": measured})
     word = labels.ACCURACY[records.read_index(p.paths.index).task]

@@ -16,7 +16,7 @@ import yaml
 from conftest import draw, make_checkout, png, run, set_params
 from test_alert import receiving
 
-STAGES = ("ingest", "validate", "gate", "preprocess", "train", "evaluate", "register")
+STAGES = ("ingest", "validate", "gate", "preprocess", "verify", "train", "evaluate", "register")
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +83,7 @@ def test_metrics_are_numbers_under_one_name_per_file(first_run: Path) -> None:
 
 def test_second_run_skips_every_stage(done: Path) -> None:
     printed = run(done, "dvc", "repro")
-    assert [f"Stage '{stage}' didn't change, skipping" in printed for stage in STAGES] == [True] * 7
+    assert [f"Stage '{stage}' didn't change, skipping" in printed for stage in STAGES] == [True] * len(STAGES)
     assert run(done, "git", "status", "--porcelain") == ""
 
 
@@ -132,13 +132,63 @@ def test_closed_gate_keeps_the_model_also_when_training_itself_has_changed(done:
     assert "train: data/passed.json is missing: the gate is closed" in printed
 
 
-def test_broken_file_among_many_good_ones_is_set_aside_and_listed(done: Path) -> None:
-    (done.parent / "images/ape/broken.png").write_bytes(b"broken")
+def test_records_that_are_wrong_keep_the_model_in_every_way_of_calling(done: Path) -> None:
+    """A fault in preprocess, and a shard that was altered on the disk."""
+    model = done / "models/model.keras"
+    before = (model.stat().st_mtime_ns, model.stat().st_ino)
+    code = done / "assay/pack.py"
+    right = code.read_text()
+    code.write_text(right.replace("label=member.label", "label=(member.label + 1) % 3"))
+    assert code.read_text() != right
+    shutil.rmtree(done / ".assay", ignore_errors=True)
+    for ways in ([], ["-k"], ["--ignore-errors"], ["-s", "train"], ["-s", "-f", "train"], ["train"]):
+        printed = run(done, "dvc", "repro", *ways, code=0 if "--ignore-errors" in ways else 255)
+        assert (model.stat().st_mtime_ns, model.stat().st_ino) == before, ways
+    assert "each image under its label" in printed
+    code.write_text(right)
+    shutil.rmtree(done / ".assay", ignore_errors=True)
+    run(done, "dvc", "repro")
+    assert (model.stat().st_mtime_ns, model.stat().st_ino) == before
+    shard = next((done / "data/records").glob("train-*"))
+    content = shard.read_bytes()
+    shard.unlink()
+    shard.write_bytes(content[:-9] + b"X" + content[-8:])
+    printed = run(done, "dvc", "repro", "-s", "verify", code=255)
+    assert f"whole shards: 1 of 3 shards: whole must be True: '{shard.name}' (record" in printed
+    assert "Traceback" not in printed
+    for ways in (["-s", "train"], ["-s", "-f", "train"], ["-s", "evaluate"]):
+        run(done, "dvc", "repro", *ways, code=255)
+        assert (model.stat().st_mtime_ns, model.stat().st_ino) == before, ways
+    run(done, "dvc", "repro")
+    assert (model.stat().st_mtime_ns, model.stat().st_ino) == before
+
+
+def test_broken_file_among_many_good_ones_is_set_aside_told_of_and_back_when_it_is_mended(done: Path) -> None:
+    broken = done.parent / "images/ape/broken.png"
+    broken.write_bytes(b"broken")
     run(done, "assay", "snapshot", str(done.parent / "images"))
-    run(done, "dvc", "repro", "gate")
+    with receiving() as (url, received):
+        run(done, "dvc", "repro", "gate", ASSAY_ALERT_URLS=url)
+    assert [message["title"] for message in received] == ["Assay: gate set images aside"]
+    assert "ape/broken.png (not an image)" in received[0]["message"]
     assert "ape/broken.png" in (done / "reports/validation/failures.csv").read_text()
     assert "ape/broken.png" in (done / "reports/validation/index.html").read_text()
     assert json.loads((done / "metrics/data.json").read_text())["data"]["n_set_aside"] == 1
+    small = png(7, side_px=7)  # is decoded and has a split, but is too small
+    broken.write_bytes(small)
+    run(done, "assay", "snapshot", str(done.parent / "images"))
+    run(done, "dvc", "repro", "verify")
+    assert json.loads((done / "data/passed.json").read_text())["set_aside"] == ["ape/broken.png"]
+    assert (
+        sum(each["n_images"] for each in json.loads((done / "data/records.json").read_text())["splits"].values()) == 150
+    )
+    broken.write_bytes(png(7))
+    run(done, "assay", "snapshot", str(done.parent / "images"))
+    run(done, "dvc", "repro", "verify")
+    assert json.loads((done / "data/passed.json").read_text())["set_aside"] == []
+    assert (
+        sum(each["n_images"] for each in json.loads((done / "data/records.json").read_text())["splits"].values()) == 151
+    )
 
 
 @pytest.mark.slow

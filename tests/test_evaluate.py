@@ -38,6 +38,7 @@ def write_inputs(folder: Path, task: Task = "single_label") -> None:
     manifest.write(folder / P.paths.manifest, table, task)
     passed = {"gate": "open", "manifest": files.sha256(folder / P.paths.manifest), "set_aside": []}
     files.write_json(folder / P.paths.passed, passed)
+    files.write_json(folder / P.paths.verified, {"index": files.sha256(folder / P.paths.index)})
     model.set_up(threads=2, seed=0)
     untrained = model.build(index, dataclasses.replace(P.train, filters=(4, 8)))
     if task == "multi_label":

@@ -249,3 +249,15 @@ def test_options_that_do_not_fit_the_table_are_refused(
 def test_list_in_a_single_label_table_says_how_to_read_it(tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=r"label holds .* must hold one value; --labels label reads several"):
         open_table(as_jsonl([{"path": "a.png", "label": ["cat", "dog"]}], tmp_path / "t"))
+
+
+def test_image_that_no_row_lists_is_an_entry_that_cannot_be_read(tmp_path: Path) -> None:
+    fill(tmp_path, "a.png", "in/b.JPG", "in/c.png", "notes.txt", ".hidden/d.png", "no suffix")
+    images = open_table(write(tmp_path, "path,label\na.png,cat\n./in/c.png,dog\n"))
+    assert [(entry.path, entry.label, entry.problem) for entry in images.entries] == [
+        ("a.png", "cat", ""),
+        ("in/b.JPG", None, "no row of the table lists it"),
+        ("in/c.png", "dog", ""),
+    ]
+    with pytest.raises(OSError, match="no row of the table lists it"):
+        images.read(images.entries[1])

@@ -30,8 +30,10 @@ def set_small(folder: Path) -> params.Params:
     content["train"] |= SMALL
     content["threads"] = 2
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
-    files.write_json(folder / "data/passed.json", {"gate": "open", "manifest": "any"})
-    return params.load(folder / "params.yaml")
+    p = params.load(folder / "params.yaml")
+    files.write_json(folder / p.paths.passed, {"gate": "open", "manifest": "any", "set_aside": []})
+    files.write_json(folder / p.paths.verified, {"index": files.sha256(folder / p.paths.index)})
+    return p
 
 
 @pytest.fixture(scope="module")
