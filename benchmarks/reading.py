@@ -18,8 +18,8 @@ import numpy as np
 from assay import dataset, model, params, records
 from assay.tensors import tf
 
-SIDE_PX, N_IMAGES, SHARD_IMAGES = 64, 2048, 256
-ROUNDS = 5
+SIDE_PX, N_IMAGES, SHARD_IMAGES = 64, 1024, 128
+ROUNDS = 3
 PLAIN = params.Augment(rotate_deg=0, shift_share=0, zoom_share=0, flip="none", brightness_share=0)
 FLOOR = "the same batches, held in memory"
 

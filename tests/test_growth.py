@@ -25,7 +25,7 @@ def build(name: str) -> None:
     p = params.load()
     files.write_json(p.paths.source, source.snapshot(source.open_source(name)))
     ingest.main(p)
-    files.write_json(p.paths.passed, {"gate": "open", "manifest": files.sha256(p.paths.manifest)})
+    files.write_json(p.paths.passed, {"gate": "open", "manifest": files.sha256(p.paths.manifest), "set_aside": []})
     preprocess.main(p)
 
 
