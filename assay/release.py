@@ -68,7 +68,7 @@ def _check_up_to_date(p: params.Params) -> list[str]:
         made = sorted({file.relative_to(repo.root_dir).as_posix() for file in files_made})
     if stale:
         raise AssayError(f"release: {', '.join(stale)} not up to date; run `dvc repro` first")
-    made += [str(file) for file in (params.FILE, p.paths.source, p.paths.champions, Path("dvc.lock"))]
+    made += [str(f) for f in (params.FILE, p.paths.source, p.paths.approved, p.paths.champions, Path("dvc.lock"))]
     status = git.run("status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
     dirty = sorted(entry[3:] for entry in status.split("\0") if entry and entry[3:] not in made)
     if dirty:

@@ -1,12 +1,14 @@
 """Runs that ended without a word: marked as crashed and told, by whoever comes next."""
 
 import logging
+import socket
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from prefect import Flow, get_client, runtime
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterTags
 from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
 from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypeFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -17,17 +19,28 @@ from assay import lock, news
 from flows.tell import tell
 
 FLOW = "retrain"
-GRACE = timedelta(minutes=5)  # between Pending and Running
-UNFINISHED = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+UNFINISHED = [StateType.RUNNING, StateType.CANCELLING]  # a run signs when it is running
 
 log = logging.getLogger(__name__)
+
+
+def here() -> str:
+    """Return the tag of the runs of this checkout: a server may know several, and the lock is of this one."""
+    return f"{socket.gethostname()}:{Path.cwd()}"
+
+
+def sign() -> None:
+    """Tag the run that we are in with the checkout that it works for."""
+    with get_client(sync_client=True) as client:
+        run = client.read_flow_run(UUID(str(runtime.flow_run.id)))
+        client.update_flow_run(run.id, tags={*run.tags, here()})
 
 
 def close_dead_runs() -> list[str]:
     """Mark every retraining as crashed that is not finished and has no living process; return their names.
 
-    There is one at a time, and it holds the lock of this checkout: all others are dead. Without this a power cut leaves
-    them running for ever.
+    There is one at a time, and it holds the lock of this checkout: all others of it are dead. Without this a power cut
+    leaves them running for ever.
     """
     message = "its process is gone: the machine or what serves it was stopped"
     with get_client(sync_client=True) as client:
@@ -44,16 +57,13 @@ def dead_runs(client: Any) -> list[FlowRun]:
     alive = {held["holder"], str(runtime.flow_run.id)}
     runs = client.read_flow_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=[FLOW])),
-        flow_run_filter=FlowRunFilter(state=StateFilter(type=StateTypeFilter(any_=UNFINISHED))),
+        flow_run_filter=FlowRunFilter(
+            state=StateFilter(type=StateTypeFilter(any_=UNFINISHED)), tags=FlowRunFilterTags(all_=[here()])
+        ),
         sort=FlowRunSort.START_TIME_DESC,
         limit=200,
     )
-    return [run for run in runs if str(run.id) not in alive and not _is_starting(run)]
-
-
-def _is_starting(run: FlowRun) -> bool:
-    since = run.state.timestamp if run.state else None
-    return run.state_type == StateType.PENDING and since is not None and datetime.now(UTC) - since < GRACE
+    return [run for run in runs if str(run.id) not in alive]
 
 
 def tell_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:

@@ -49,6 +49,7 @@ def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand") 
     with lock.taken(str(runtime.flow_run.id)) as taken:
         if not taken:
             return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")
+        reconcile.sign()
         reconcile.close_dead_runs()
         flush()
         free, wanted = disk.room(HOME)
@@ -142,7 +143,7 @@ def _publish(tree: worktree.Worktree, branch: str, approval: bool, report: Path)
         sent = send(branch, tree.folder)
     except AssayError as error:
         tell(news.unpublished(str(error)))
-        return Failed(message=f"{branch} is complete here, but {error}".splitlines()[0])
+        return Failed(message=" ".join(f"{branch} is complete here, but {error}".split())[:500])
     where = "".join(f", pushed {each}" for each in sent)
     candidate = files.read_json(tree.folder / params.load(tree.folder / params.FILE).paths.candidate)
     version = release.version_of(candidate["model"]["sha256"], tree.folder)
