@@ -176,5 +176,8 @@ def reach(folder: Path) -> str:
 
 def push(folder: Path) -> None:
     """Send the outputs to the default remote; raises `AssayError` if one of them did not arrive."""
-    with opened("publish: dvc push", folder) as repo:
-        repo.push()
+    try:
+        with opened("publish: dvc push", folder) as repo:
+            repo.push()
+    except OSError as error:  # a remote that is a folder says it so
+        raise AssayError(f"publish: dvc push: {error}") from None
