@@ -76,7 +76,7 @@ def _without(number: int, before: pd.DataFrame, after: pd.DataFrame, raw: Path) 
 
 def _drop(hashes: set[str], paths: params.Paths) -> None:
     """Delete what else shows the images here: shards and reports that name them, and the memos."""
-    for memo in (paths.memo.images, paths.memo.batches):
+    for memo in (paths.memo.images, paths.memo.batches, paths.memo.pairs):
         shutil.rmtree(memo, ignore_errors=True)
     for folder in (paths.raw, paths.records, paths.evaluation, paths.validation):
         for file in folder.glob("*"):

@@ -38,6 +38,7 @@ class Metrics:
 class Memo:
     images: Path
     batches: Path
+    pairs: Path
     shards: Path
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from assay import batch, code, files, labels, ledger, manifest, memo, neighbours, params, scan, source, stage
+from assay import batch, code, files, labels, ledger, manifest, memo, near, neighbours, params, scan, source, stage
 from assay.errors import AssayError
 
 OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
@@ -23,24 +23,24 @@ def main(p: params.Params) -> None:
     known = ledger.read(p.paths.ledger)
     measured = without_forgotten(measured, known)
     measured["classes"] = [None if pd.isna(label) else labels.names(label, images.task) for label in measured["label"]]
-    near, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit))
+    alike, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit), p.paths.memo.pairs)
     shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
     shares["train"] = 1 - sum(shares.values())
     readable = measured[measured["sha256"].notna()]
-    extended = ledger.extend(known, readable, shares, near)
+    extended = ledger.extend(known, readable, shares, alike)
     check_given(ledger.contradictions(extended, readable), p.paths.ledger)
     places = store(images, measured, extended, p.paths)
-    rows = divided(measured, extended, near).merge(places, on="sha256", how="left")
+    rows = divided(measured, extended, alike).merge(places, on="sha256", how="left")
     ledger.write(p.paths.ledger, extended)
     files.write_json(p.paths.near_limit, limit)
-    write_pairs(p.paths.pairs, rows, near)
+    write_pairs(p.paths.pairs, rows, alike)
     manifest.write(p.paths.manifest, rows, images.task)
-    counts = summary(rows, images.task) | {"n_near_duplicates": len(near)}
+    counts = summary(rows, images.task) | {"n_near_duplicates": len(alike)}
     files.write_json(p.paths.metrics.data, {"data": counts})
     n_new = len(extended) - len(known)
     print(f"{images.name}: {len(rows):,} images in {counts['n_classes']} classes, {n_new:,} new contents")
     print(*(f"{split} {n:,}" for split, n in counts["split"].items()), f"set aside {counts['n_set_aside']:,}", sep=", ")
-    print(f"{counts['n_copies']:,} copies, {len(near):,} pairs of near-duplicates")
+    print(f"{counts['n_copies']:,} copies, {len(alike):,} pairs of near-duplicates")
 
 
 def without_forgotten(measured: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def read_limit(file: Path) -> dict[str, float]:
 
 
 def near_duplicates(
-    measured: pd.DataFrame, facts: pa.Table, limit: dict[str, float]
+    measured: pd.DataFrame, facts: pa.Table, limit: dict[str, float], remembered: Path
 ) -> tuple[pd.DataFrame, dict[str, float]]:
     """Return the pairs as `sha256`, `partner` and `distance`, one content for all with equal pixels, and their limit.
 
@@ -71,27 +71,27 @@ def near_duplicates(
         in_order = scan.Thumbnails(facts, one_each.sort_values("path")["fact"].to_numpy(np.int64))
         limit = {"distance": round(neighbours.calibrate(in_order, SEED), 6), "n_images": len(thumbnails)}
     pairs = neighbours.candidates(thumbnails)
-    distance = neighbours.distance(thumbnails, pairs)
+    distance = near.distances(thumbnails, one_each["pixels"], pairs, remembered)
     pairs, distance = pairs[distance <= limit["distance"]], distance[distance <= limit["distance"]]
     sha256 = one_each["sha256"].to_numpy()
-    near = {"sha256": sha256[pairs[:, 0]], "partner": sha256[pairs[:, 1]], "distance": distance.round(4)}
-    return pd.DataFrame(near).astype({"sha256": "str", "partner": "str"}), limit
+    found = {"sha256": sha256[pairs[:, 0]], "partner": sha256[pairs[:, 1]], "distance": distance.round(4)}
+    return pd.DataFrame(found).astype({"sha256": "str", "partner": "str"}), limit
 
 
-def divided(measured: pd.DataFrame, known: pd.DataFrame, near: pd.DataFrame) -> pd.DataFrame:
+def divided(measured: pd.DataFrame, known: pd.DataFrame, alike: pd.DataFrame) -> pd.DataFrame:
     """Return the rows with `group` and `split` of the ledger; what must not be used has a `reason` and no split."""
     rows = measured.merge(known[["sha256", "group", "split"]], on="sha256", how="left")
     rows["split"] = rows["split"].where(rows["decodable"] & rows["label"].notna())
-    leaks = ledger.leaks(rows, near)
+    leaks = ledger.leaks(rows, alike)
     rows["reason"] = rows["reason"].where(leaks == "", leaks)
     rows["split"] = rows["split"].where(leaks == "")
     return rows
 
 
-def write_pairs(file: Path, rows: pd.DataFrame, near: pd.DataFrame) -> None:
+def write_pairs(file: Path, rows: pd.DataFrame, alike: pd.DataFrame) -> None:
     """Write the near-duplicates as `path`, `partner` and `distance`, the closest first."""
     path = rows.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")["path"]
-    named = near.assign(path=near["sha256"].map(path), partner=near["partner"].map(path))
+    named = alike.assign(path=alike["sha256"].map(path), partner=alike["partner"].map(path))
     manifest.write_pairs(file, named.sort_values(["distance", "path", "partner"]))
 
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
 
-from assay import files, ledger, manifest, memo, params, scan, source
+from assay import files, ledger, manifest, memo, near, neighbours, params, scan, source
 from tasks import ingest as task
 
 TILE_PX = 71
@@ -160,3 +160,30 @@ def test_memo_is_written_anew_in_pieces_without_what_is_gone(tmp_path: Path, mon
     memo.write(tmp_path / "memo", rows, "this code", np.array([True, False, False, False, True, True, True]))
     assert memo.read(tmp_path / "memo", rows.schema, "this code")["key"].to_pylist() == ["0", "4", "5", "6"]
     assert len(list((tmp_path / "memo").iterdir())) == 1
+
+
+def test_distances_are_measured_once_and_are_those_of_a_run_without_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    thumbnails = np.stack([np.asarray(tile.convert("L").resize((32, 32))) for tile in tiles()[:20]])
+    pixels = pd.Series([f"{number:064x}" for number in np.random.default_rng(0).integers(2**60, size=20) << 2])
+    pixels = pixels.str[::-1]
+    pairs = np.array([(i, j) for j in range(20) for i in range(j)])
+    measured: list[int] = []
+
+    def count(some: np.ndarray, which: np.ndarray) -> np.ndarray:
+        measured.append(len(which))
+        return measure(some, which)
+
+    measure = neighbours.distance
+    monkeypatch.setattr(neighbours, "distance", count)
+    first = near.distances(thumbnails[:15], pixels[:15], pairs[pairs[:, 1] < 15], tmp_path / "memo")
+    again = near.distances(thumbnails, pixels, pairs, tmp_path / "memo")
+    alone = near.distances(thumbnails, pixels, pairs, tmp_path / "other")
+    assert measured == [105, 85, 190]
+    assert (again == alone).all()
+    assert (first == again[pairs[:, 1] < 15]).all()
+    fewer = near.distances(thumbnails[5:], pixels[5:], pairs[pairs[:, 1] < 15], tmp_path / "memo")
+    assert measured[-1] == 0
+    assert fewer[0] == again[(pairs == (5, 6)).all(axis=1)]
+    assert near.distances(thumbnails, pixels, pairs[:0], tmp_path / "memo").shape == (0,)
