@@ -360,7 +360,11 @@ class TestMultiLabel:
         assert after["label"].to_dict() == corrected != labels
         assert after[fixed].equals(before[fixed])
         fewer = dict(list(corrected.items())[::3])
-        assert self.ingest(checkout, images, fewer)[fixed].equals(before.loc[list(fewer), fixed])
+        less = self.ingest(checkout, images, fewer)
+        assert less.loc[list(fewer), fixed].equals(before.loc[list(fewer), fixed])
+        unlisted = less.drop(list(fewer))
+        assert (unlisted["reason"] == manifest.UNLISTED).all()
+        assert unlisted["split"].isna().all()
         assert self.ingest(checkout, images, labels)[fixed].equals(before[fixed])
 
     def test_image_that_loses_its_labels_is_set_aside_and_comes_back_to_its_split(
