@@ -111,7 +111,7 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
         tell(bad)
         return stages.end(declared, ends)
     stages.end(declared, ends)
-    return _publish(tree, f"{worktree.BRANCHES}{name}", approval, kept / p.paths.evaluation.name / "index.html")
+    return _publish(tree, f"{worktree.BRANCHES}{name}", last, approval, kept / p.paths.evaluation.name / "index.html")
 
 
 def _reasons(folder: Path, last: str | None) -> list[str]:
@@ -131,12 +131,17 @@ def _is_finished(branch: str) -> bool:
     return (bool(tagged) or not released) and publish.is_published(branch, HOME)
 
 
-def _publish(tree: worktree.Worktree, branch: str, approval: bool, report: Path) -> State[Any]:
-    """Release what the stages made, send it to the remotes, and return the end of the run."""
+def _publish(tree: worktree.Worktree, branch: str, last: str | None, approval: bool, report: Path) -> State[Any]:
+    """Release what the stages made, send it to the remotes, and return the end of the run.
+
+    Where they made nothing new, the `last` retraining may still have to be sent: its push was refused.
+    """
     commit(tree.folder, branch, approval)
-    if git.run("rev-parse", "HEAD", folder=tree.folder) == tree.base and not tree.continued:
+    is_new = tree.continued or git.run("rev-parse", "HEAD", folder=tree.folder) != tree.base
+    if not is_new and (branch != last or publish.is_published(branch, HOME)):
         git.run("switch", "--quiet", "--detach", folder=tree.folder)
-        git.run("branch", "--quiet", "-D", branch, folder=tree.folder)
+        if branch != last:
+            git.run("branch", "--quiet", "-D", branch, folder=tree.folder)
         return Completed(name="Skipped", message="the stages made nothing new")
     _show_changes(tree)
     try:
