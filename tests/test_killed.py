@@ -126,7 +126,8 @@ def killed(checkout: Path, stage: str, seconds: float, *, group: bool) -> str:
         while f"Running stage '{stage}'" not in log.read_text() and dvc.poll() is None and time.time() < end:
             time.sleep(0.05)
         time.sleep(seconds)
-        (os.killpg if group else os.kill)(dvc.pid, signal.SIGKILL)
+        if dvc.poll() is None:  # else it came to its end before its moment
+            (os.killpg if group else os.kill)(dvc.pid, signal.SIGKILL)
         dvc.wait()
     return log.read_text()
 
