@@ -93,6 +93,15 @@ def suggest(to: Path | None, overwrite: bool) -> None:
     click.echo(checking.suggest(params.load(), to, overwrite=overwrite))
 
 
+@expectations.command()
+def docs() -> None:
+    """Make Great Expectations' own pages, its Data Docs, of what the last run found. They need no network."""
+    from assay import data_docs
+
+    paths = params.load().paths
+    click.echo(data_docs.build(paths.expectations, paths.validation, paths.data_docs))
+
+
 @cli.command()
 @click.argument("name", nargs=-1, required=True)
 def forget(name: tuple[str, ...]) -> None:

@@ -53,6 +53,7 @@ class Paths:
     pairs: Path
     expectations: Path
     validation: Path
+    data_docs: Path
     passed: Path
     records: Path
     index: Path

@@ -140,5 +140,5 @@ def test_prefect_is_imported_in_flows_only_and_dvc_in_one_module_of_the_library(
     assert importing("assay", "prefect") | importing("tasks", "prefect") == set()
     assert importing("tasks", "dvc") == set()
     assert importing("assay", "dvc") == {"tracking.py"}
-    validation = {"custom_expectations.py", "suites.py", "expectations.py"}
+    validation = {"custom_expectations.py", "data_docs.py", "suites.py", "expectations.py"}
     assert importing("assay", "great_expectations") | importing("tasks", "great_expectations") == validation
