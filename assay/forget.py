@@ -78,7 +78,7 @@ def _drop(hashes: set[str], paths: params.Paths) -> None:
     """Delete what else shows the images here: shards and reports that name them, and the memos."""
     for memo in (paths.memo.images, paths.memo.batches, paths.memo.pairs):
         shutil.rmtree(memo, ignore_errors=True)
-    for folder in (paths.raw, paths.records, paths.evaluation, paths.validation):
+    for folder in (paths.raw, paths.records, paths.evaluation, paths.validation, paths.verification):
         for file in folder.glob("*"):
             with file.open("rb") as content:
                 named = _names(content, hashes)

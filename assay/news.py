@@ -9,22 +9,25 @@ from assay.alert import GUIDE, Alert, same
 from assay.errors import AssayError, GateClosed, InputsChanged
 
 IMAGES = 10  # shown of a closed gate
+VERIFY = "verify"  # the stage that is a gate too, of the records
+OF_IMAGES = ("images", "labels", "pairs", "recorded", "samples")  # tables whose rows are called by the path of an image
 
 
 def title(name: str, code: int) -> str:
     """Return the headline for a stage that ended with this exit code."""
-    ends = {GateClosed.exit_code: "rejected the data", InputsChanged.exit_code: "saw its inputs change"}
+    rejected = f"rejected the {'records' if name == VERIFY else 'data'}"
+    ends = {GateClosed.exit_code: rejected, InputsChanged.exit_code: "saw its inputs change"}
     return f"Assay: {name} {ends.get(code, 'failed')}"
 
 
-def of_stage(name: str, code: int, message: str, folder: Path = Path(), report: Path | None = None) -> Alert:
-    """Return what to tell of a stage of the checkout `folder` that ended so; `report` is kept where that goes away.
+def of_stage(name: str, code: int, message: str, folder: Path = Path(), kept: Path | None = None) -> Alert:
+    """Return what to tell of a stage of the checkout `folder` that ended so; `kept` has its reports if it goes away.
 
     The causes of one stage begin with its name and a colon.
     """
     first = message.splitlines()[0] if message else ""
     if code == GateClosed.exit_code:
-        return _closed(name, message, folder, report)
+        return _closed(name, message, folder, kept)
     if code == InputsChanged.exit_code:
         todo = "nothing if it is a scheduled run: the next one does it again; else run `dvc repro` again"
     else:
@@ -32,28 +35,33 @@ def of_stage(name: str, code: int, message: str, folder: Path = Path(), report: 
     return Alert(cause=f"{name}: {same(first)}", title=title(name, code), text=message, todo=todo)
 
 
-def _closed(name: str, message: str, folder: Path, report: Path | None) -> Alert:
-    validation = _validation(folder)
+def _closed(name: str, message: str, folder: Path, kept: Path | None) -> Alert:
+    report = _report(name, folder, kept)
+    todo = "mend or remove the images, or change the limit in expectations/, then run it again"
+    if name == VERIFY:
+        todo = "delete data/records and run it again, which writes it anew; the images are as they were"
     rules = sorted(line.partition(":")[0] for line in message.splitlines()[1:])
-    images = first_images(validation / "results.json") if validation else []
+    images = first_images(report / "results.json") if report else []
     listed = "\n".join(["", "Images:", *(f"{n}. {image}" for n, image in enumerate(images, 1))]) if images else ""
-    page = report or (validation / "index.html" if validation else None)
     return Alert(
         cause=f"{name}: closed: {', '.join(rules)}",
         title=title(name, GateClosed.exit_code),
         text=message + listed,
-        todo=f"mend or remove the images, or change the limit in expectations/, then run it again ({GUIDE}: rejected)",
-        report=page,
+        todo=f"{todo} ({GUIDE}: rejected)",
+        report=report / "index.html" if report else None,
         pictures=tuple(images),
         folder=folder,
     )
 
 
-def _validation(folder: Path) -> Path | None:
+def _report(name: str, folder: Path, kept: Path | None) -> Path | None:
+    """Return the folder of the report by which the stage closed."""
     try:
-        return folder / params.load(folder / params.FILE).paths.validation
+        paths = params.load(folder / params.FILE).paths
     except AssayError:
         return None
+    report = paths.verification if name == VERIFY else paths.validation
+    return kept / report.name if kept else folder / report
 
 
 def first_images(results: Path) -> list[str]:
@@ -62,9 +70,8 @@ def first_images(results: Path) -> list[str]:
         found: dict[str, Any] = json.loads(results.read_text())
     except (OSError, ValueError):
         return []
-    closed = [
-        each["failures"] for each in found["expectations"] if each["severity"] == "critical" and not each["success"]
-    ]
+    critical = [each for each in found["expectations"] if each["severity"] == "critical" and not each["success"]]
+    closed = [each["failures"] for each in critical if each["table"] in OF_IMAGES]
     turns = [names[turn] for turn in range(IMAGES) for names in closed if turn < len(names)]
     return list(dict.fromkeys(turns))[:IMAGES]
 

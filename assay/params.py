@@ -58,6 +58,7 @@ class Paths:
     records: Path
     index: Path
     verified: Path
+    verification: Path
     model: Path
     predictions: Path
     evaluation: Path

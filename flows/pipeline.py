@@ -31,7 +31,8 @@ from flows.tell import tell
 def pipeline() -> State[Any]:
     """Return how the run ended, as in the module's docstring; a bad end was told to people."""
     try:
-        p, declared = params.load(), dag.stages()
+        params.load()
+        declared = dag.stages()
     except AssayError as error:
         tell(news.no_start(str(error)))
         return Failed(message=str(error))
@@ -42,7 +43,7 @@ def pipeline() -> State[Any]:
         if bad := stages.bad_end(ends, Path.cwd()):
             tell(bad)
         show.metrics(declared, ends)
-        show.gate(declared, ends, p.paths.validation.absolute())
+        show.verdicts(declared, ends, Path.cwd())
         return stages.end(declared, ends)
 
 

@@ -104,10 +104,10 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
     ends = stages.run(declared, tree.folder, source_has_changed)
     kept = worktree.keep_reports(tree.folder, name)
     show.metrics(declared, ends)
-    show.gate(declared, ends, tree.folder / p.paths.validation)
+    show.verdicts(declared, ends, tree.folder, kept)
     if waivers := ending.soon(tree.folder / p.paths.validation / "results.json", datetime.now(UTC).date()):
         tell(news.ending(waivers))
-    if bad := stages.bad_end(ends, tree.folder, kept / p.paths.validation.name / "index.html"):
+    if bad := stages.bad_end(ends, tree.folder, kept):
         tell(bad)
         return stages.end(declared, ends)
     stages.end(declared, ends)

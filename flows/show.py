@@ -1,12 +1,13 @@
-"""What Prefect's UI shows of a run: its metrics as a table, the gate's verdict as a page."""
+"""What Prefect's UI shows of a run: its metrics as a table, the verdicts on data and records as pages."""
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
 
-from assay import files
+from assay import files, params
 from flows import dag
 from flows.stages import Ends, is_done
 
@@ -34,22 +35,43 @@ def _leaves(content: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         yield from _leaves(value, f"{name}.{key}" if name else key)
 
 
-def gate(stages: list[dag.Stage], ends: Ends, validation: Path) -> None:
-    """Leave the verdict on the data as a page."""
-    results = validation / "results.json"
-    done = any(is_done(each, ends) for each in stages if validation.absolute() in each.outs)
-    page = _gate_page(files.read_json(results)) if done and results.exists() else "The data were not validated."
-    create_markdown_artifact(key="gate", markdown=page, description="Whether the data may be trained on.")
+def verdicts(stages: list[dag.Stage], ends: Ends, folder: Path, kept: Path | None = None) -> None:
+    """Leave the verdicts on data and records as pages; `kept`: where the reports stay, if not in the checkout."""
+    paths = params.load(folder / params.FILE).paths
+    for key, report, of in (("gate", paths.validation, "data"), ("records", paths.verification, "records")):
+        if makers := [each for each in stages if (folder / report).absolute() in each.outs]:
+            page = f"The {of} were not validated."
+            if any(_is_measured(each, ends) for each in makers) and (folder / report / "results.json").exists():
+                page = _page(key, files.read_json(folder / report / "results.json"))
+                page += _link((kept / report.name if kept else folder / report) / "index.html")
+            create_markdown_artifact(key=key, markdown=page, description=f"Whether the {of} may be trained on.")
 
 
-def _gate_page(results: dict[str, Any]) -> str:
+def _is_measured(each: dag.Stage, ends: Ends) -> bool:
+    """Say whether the stage left results in this run: a rejection is one."""
+    return each.name in ends and (ends[each.name].is_completed() or ends[each.name].name == "Rejected")
+
+
+def _page(key: str, results: dict[str, Any]) -> str:
     failed = [each for each in results["expectations"] if not each["success"]]
-    verdict = "open" if results["passed"] else "closed"
-    head = f"# The gate is {verdict}\n\n{results['n_images']:,} images, {len(failed)} failed expectations"
+    words = {
+        "gate": ("The gate is open", "The gate is closed"),
+        "records": ("The records are right", "Records are wrong"),
+    }
+    verdict = words[key][0 if results["passed"] else 1]
+    n = f"{len(failed)} failed expectation{'s' * (len(failed) != 1)}"
+    head = f"# {verdict}\n\n{results['n_images']:,} images, {n}"
     return head + (f"\n\n{TABLE}\n" + "\n".join(map(_row, failed)) if failed else "")
+
+
+def _link(report: Path) -> str:
+    """Return where the report is: browsers do not follow such a link from a page of a server, but copy it."""
+    return f"\n\nReport: [{report.absolute()}]({report.absolute().as_uri()})" if report.exists() else ""
 
 
 def _row(failed: dict[str, Any]) -> str:
     names = ", ".join(failed["failures"][:FAILURES_SHOWN])
     cells = [failed["severity"], failed["message"], failed["observed"], failed["limit"], names]
-    return f"| {' | '.join(' '.join(str(cell).replace('|', ' ').split()) for cell in cells)} |"
+    return (
+        f"| {' | '.join(html.escape(' '.join(str(cell).replace('|', ' ').split()), quote=False) for cell in cells)} |"
+    )

@@ -83,10 +83,10 @@ def _reproduce(name: str, folder: Path) -> dict[str, Any]:
     return end
 
 
-def bad_end(ends: Ends, folder: Path, report: Path | None = None) -> alert.Alert | None:
+def bad_end(ends: Ends, folder: Path, kept: Path | None = None) -> alert.Alert | None:
     """Return what to tell of a stage that ended badly: all that it said, or what is known if it could not say anything.
 
-    `report`: where the page about the data is kept, if not in the folder.
+    `kept`: where the reports stay, if not in the folder.
     """
     name, end = last(ends)
     if end.is_completed():
@@ -94,7 +94,7 @@ def bad_end(ends: Ends, folder: Path, report: Path | None = None) -> alert.Alert
     said: dict[str, Any] = {"exit_code": 1, "message": ""}
     if (folder / reproduce.OUTCOME).exists():
         said = files.read_json(folder / reproduce.OUTCOME)
-    return news.of_stage(name, said["exit_code"], said["message"] or f"{name}: {end.message}", folder, report)
+    return news.of_stage(name, said["exit_code"], said["message"] or f"{name}: {end.message}", folder, kept)
 
 
 def last(ends: Ends) -> tuple[str, State[Any]]:

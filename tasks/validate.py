@@ -1,24 +1,17 @@
 """Hold the manifest against expectations/ and leave a report, whatever it says.
 
-results.json holds, with `failures.csv` beside it:
+results.json holds, with `failures.csv` and the page beside it (assay/outcome.py):
 
     manifest      SHA-256 of the manifest
     passed        whether the gate opens (but for a waiver that has run out by then)
     n_images      rows of the manifest
     quarantine    limit, share, n_images; paths: the images with a split that are set aside, none if they are too many
     waivers       suite, expectation, names, why, until, where, n_used: how many failing rows it excuses
-    expectations  in the order of the suites: suite, expectation (the name of the rule), type, table, column, severity,
-                  success, observed, limit, n_rows, n_failed, n_waived, quarantine (whether it sets images aside), note,
-                  where, message, failures (the first names)
-
-failures.csv has every failing row, in the order of `expectations`: path (as in the source; of a rule that is not about
-images the class, or split/class), suite, expectation, severity, status (failed, set aside or waived), column, value,
-limit, partner (the image that it clashes with).
+    expectations  in the order of the suites
 """
 
 from typing import Any
 
-import pandas as pd
 import pyarrow.parquet as pq
 
 from assay import (
@@ -26,6 +19,7 @@ from assay import (
     files,
     ledger,
     manifest,
+    outcome,
     params,
     profile,
     quarantine,
@@ -34,10 +28,7 @@ from assay import (
     tables,
     validation_page,
     waivers,
-    wording,
 )
-
-CSV_COLUMNS = ("path", "suite", "expectation", "severity", "status", "column", "value", "limit", "partner")
 
 
 def main(p: params.Params) -> None:
@@ -64,11 +55,9 @@ def main(p: params.Params) -> None:
     checked = sorted([*of_images, *of_rest], key=lambda result: rules.index(result.rule))
 
     results = as_results(checked, found, granted, files.sha256(p.paths.manifest), len(rows))
-    failures = failing_rows(checked)
-    files.write_json(p.paths.validation / "results.json", results)
-    files.write_text(p.paths.validation / "failures.csv", failures.to_csv(index=False, lineterminator="\n"))
+    failures = outcome.failing_rows(checked)
     page = validation_page.render(results, failures, rows, pairs, left["classes"], p.paths.raw, beside.approved)
-    files.write_text(p.paths.validation / "index.html", page)
+    outcome.write(p.paths.validation, results, failures, page)
     files.write_json(p.paths.metrics.gate, {"gate": metrics(results)})
     print(*lines(results), f"report: {(p.paths.validation / 'index.html').as_posix()}", sep="\n")
 
@@ -83,7 +72,7 @@ def as_results(
     """Return the content of results.json, as in the module's docstring, which `gate` judges by."""
     return {
         "manifest": manifest_sha256,
-        "passed": all(result.success or result.severity != "critical" for result in checked),
+        "passed": outcome.passed(checked),
         "n_images": n_images,
         "quarantine": {
             "limit": found.limit,
@@ -92,7 +81,7 @@ def as_results(
             "paths": found.paths,
         },
         "waivers": [_as_waiver(waiver, checked) for waiver in granted],
-        "expectations": [_as_result(result) for result in checked],
+        "expectations": outcome.entries(checked),
     }
 
 
@@ -111,47 +100,6 @@ def _as_waiver(waiver: waivers.Waiver, checked: list[expectations.Result]) -> di
 
 def _is_about(waiver: waivers.Waiver, rule: suites.Rule) -> bool:
     return (waiver.suite, waiver.rule) == (rule.suite, rule.rule)
-
-
-def _as_result(result: expectations.Result) -> dict[str, Any]:
-    rule = result.rule
-    return {
-        "suite": rule.suite,
-        "expectation": rule.rule,
-        "type": rule.type,
-        "table": rule.table,
-        "column": rule.column,
-        "severity": result.severity,
-        "success": result.success,
-        "observed": result.observed,
-        "limit": wording.limit(rule),
-        "n_rows": result.n_rows,
-        "n_failed": len(result.failing),
-        "n_waived": len(result.waived),
-        "quarantine": rule.quarantine,
-        "note": rule.note,
-        "where": rule.where,
-        "message": result.message,
-        "failures": result.failing["name"].head(10).tolist(),
-    }
-
-
-def failing_rows(checked: list[expectations.Result]) -> pd.DataFrame:
-    """Return every row that breaks a rule, columns as in `CSV_COLUMNS`, in the order of the rules."""
-    parts = [
-        rows.rename(columns={"name": "path"}).assign(
-            suite=r.rule.suite,
-            expectation=r.rule.rule,
-            severity=r.severity,
-            status=status,
-            column=r.rule.column,
-            limit=wording.limit(r.rule),
-        )
-        for r in checked
-        for status, rows in [("set aside" if r.success else "failed", r.failing), ("waived", r.waived)]
-        if len(rows)
-    ]
-    return pd.concat(parts)[list(CSV_COLUMNS)] if parts else pd.DataFrame(columns=list(CSV_COLUMNS))
 
 
 def metrics(results: dict[str, Any]) -> dict[str, Any]:

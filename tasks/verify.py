@@ -1,6 +1,26 @@
-"""Stop here unless the shards hold what the manifest says: nothing is trained on records that nobody has read."""
+"""Stop here unless the shards hold what the manifest says: nothing is trained on records that nobody has read.
 
-from assay import expectations, files, gate, manifest, params, records, stage, suites, verification
+What was found stays in the folder `reports/verification` (assay/outcome.py), also when the stage fails and DVC records
+nothing. Its results.json holds, beside `expectations`: manifest and index (the SHA-256 of each), passed, n_images.
+"""
+
+from typing import Any
+
+import pandas as pd
+
+from assay import (
+    expectations,
+    files,
+    gate,
+    manifest,
+    outcome,
+    params,
+    records,
+    stage,
+    suites,
+    verification,
+    verification_page,
+)
 from assay.errors import GateClosed
 
 
@@ -8,13 +28,13 @@ def main(p: params.Params) -> None:
     p.paths.verified.unlink(missing_ok=True)
     set_aside = gate.check_open(p.paths.passed, p.paths.manifest)
     rows = manifest.read(p.paths.manifest)
-    rows = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)]
+    wanted = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)]
     index = records.read_index(p.paths.index)
     tables = verification.build(
-        p.paths.records, p.paths.raw, index, rows, p.preprocess, n_samples=p.verify.sample_images
+        p.paths.records, p.paths.raw, index, wanted, p.preprocess, n_samples=p.verify.sample_images
     )
-    rules = suites.read(p.paths.expectations, suites.OF_RECORDS)
-    checked = expectations.check(rules, tables)
+    checked = expectations.check(suites.read(p.paths.expectations, suites.OF_RECORDS), tables)
+    report(checked, rows, len(wanted), p.paths)
     for result in checked:
         if not result.success and result.severity != "critical":
             print(f"{result.severity}: {result.message}")
@@ -24,6 +44,20 @@ def main(p: params.Params) -> None:
     files.write_json(p.paths.verified, {"records": "verified", "index": files.sha256(p.paths.index)})
     n_shards, n_images, n_samples = (len(tables[name]) for name in ("shards", "recorded", "samples"))
     print(f"{n_images:,} images in {n_shards:,} shards are as the manifest has them, {n_samples:,} were decoded again")
+
+
+def report(checked: list[expectations.Result], rows: pd.DataFrame, n_images: int, paths: params.Paths) -> None:
+    """Leave what was found, whatever it says."""
+    results: dict[str, Any] = {
+        "manifest": files.sha256(paths.manifest),
+        "index": files.sha256(paths.index),
+        "passed": outcome.passed(checked),
+        "n_images": n_images,
+        "expectations": outcome.entries(checked),
+    }
+    failures = outcome.failing_rows(checked)
+    page = verification_page.render(results, failures, rows, paths.raw)
+    outcome.write(paths.verification, results, failures, page)
 
 
 if __name__ == "__main__":

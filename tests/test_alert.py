@@ -5,6 +5,7 @@ import io
 import json
 import logging
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -247,9 +248,10 @@ def make_closed(folder: Path) -> Alert:
         ]
     )
     manifest.write(folder / p.paths.manifest, rows)
-    failed = {"severity": "critical", "success": False}
-    mild = {"severity": "warning", "success": False, "failures": ["cat/11.png"]}
+    failed = {"severity": "critical", "success": False, "table": "images"}
+    mild = failed | {"severity": "warning", "failures": ["cat/11.png"]}
     rules = [
+        failed | {"table": "splits", "failures": ["train/cat"]},
         failed | {"failures": list(contents)[:8]},
         mild,
         failed | {"failures": ["dog/gone.png", *list(contents)[6:11]]},
@@ -267,6 +269,20 @@ def test_closed_gate_names_ten_images_of_all_its_rules_and_the_report(here: Path
     assert "10. " in closed.body()
     assert f"Report: {here}/reports/validation/index.html" in closed.body()
     assert "expectations/" in closed.body()
+
+
+def test_wrong_records_are_told_with_their_images_and_what_to_do(tmp_path: Path) -> None:
+    """The page of the worktree goes away; the one that is kept is named."""
+    make_closed(tmp_path)
+    places = params.load(tmp_path / "params.yaml").paths
+    shutil.move(tmp_path / places.validation, tmp_path / places.verification)
+    shutil.copytree(tmp_path / places.verification, tmp_path / "kept/verification")
+    closed = news.of_stage("verify", 3, "verify: the records broke 1\npixels: ...", tmp_path, tmp_path / "kept")
+    assert closed.title == "Assay: verify rejected the records"
+    assert "\nImages:\n1. cat/00.png\n" in closed.body()
+    assert "What to do: delete data/records" in closed.body()
+    assert closed.body().endswith(f"Report: {tmp_path}/kept/verification/index.html")
+    assert news.of_stage("gate", 3, "gate: x", tmp_path).pictures == ()  # no page of the data is left
 
 
 def test_mail_shows_the_images_and_chat_too_where_it_takes_them(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

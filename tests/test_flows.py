@@ -75,13 +75,22 @@ RESULTS = {
     "passed": False,
     "n_images": 1797,
     "expectations": [
-        {"severity": "critical", "success": True, "message": "fine", "observed": 1, "limit": 1, "failures": []},
+        {
+            "severity": "critical",
+            "success": True,
+            "message": "fine",
+            "observed": 1,
+            "limit": 1,
+            "table": "images",
+            "failures": [],
+        },
         {
             "severity": "critical",
             "success": False,
             "message": "size: 2 | images are too small",
             "observed": 2,
             "limit": 0,
+            "table": "images",
             "failures": ["cat/0012.png", "dog/0007.png"],
         },
     ],
@@ -292,6 +301,7 @@ def test_closed_gate_is_a_rejection_that_is_not_tried_again(
     declare(gate={"retries": 2})
     Path("data.json").write_text(json.dumps(RESULTS | {"n_images": 1798}))
     does("gate", "raise GateClosed('closed by 1 critical expectation\\nsize: 2 images are too small')")
+    does("validate", "Path(out).parent.mkdir(parents=True)", "Path(out).with_name('index.html').touch()")
     with receiving() as (url, received):
         monkeypatch.setenv(alert.URLS, url)
         ended = run_flow(tasks=2)
@@ -307,14 +317,18 @@ def test_closed_gate_is_a_rejection_that_is_not_tried_again(
         "Images:\n1. cat/0012.png\n2. dog/0007.png\n\nWhat to do: mend or remove the images"
     )
     assert metrics() == [("validate", "share.cat", 0.5), ("gate", "", "failed"), ("train", "", "not run")]
+    page = Path("reports/validation/index.html").absolute()
     assert artifact("gate").splitlines() == [
         "# The gate is closed",
         "",
-        "1,798 images, 1 failed expectations",
+        "1,798 images, 1 failed expectation",
         "",
         *show.TABLE.splitlines(),
         "| critical | size: 2 images are too small | 2 | 0 | cat/0012.png, dog/0007.png |",
+        "",
+        f"Report: [{page}]({page.as_uri()})",
     ]
+    assert told["message"].endswith(f"Report: {page}")
 
 
 def test_failed_stage_is_tried_again_and_then_told_once_with_its_reason(

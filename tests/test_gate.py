@@ -24,7 +24,10 @@ NONE_ASIDE = {"limit": 0.01, "share": 0.0, "n_images": 0, "paths": []}
 
 def results(*expectations: tuple[str, bool, str], manifest: str = "abc", **others: Any) -> dict[str, Any]:
     keys = ("severity", "success", "message")
-    rules = [dict(zip(keys, each, strict=True), quarantine=False, n_failed=0, failures=[]) for each in expectations]
+    rules = [
+        dict(zip(keys, each, strict=True), table="images", quarantine=False, n_failed=0, failures=[])
+        for each in expectations
+    ]
     whole = {"manifest": manifest, "n_images": 200, "quarantine": NONE_ASIDE, "waivers": [], "expectations": rules}
     return whole | others
 

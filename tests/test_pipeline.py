@@ -114,9 +114,18 @@ def test_templates_that_the_stage_renders_are_deps(stage: str) -> None:
     rendered = {
         name for name in re.findall(r"render\(\s*\"([\w.]+)\"", text) if (ROOT / "assay/templates" / name).exists()
     }
-    frames = {"base.html"} if any(name.endswith(".html") for name in rendered) else set()
     declared = {Path(dep).name for dep in STAGES[stage]["deps"] if "templates/" in dep}
-    assert declared == rendered | frames
+    assert declared == with_frames(rendered)
+
+
+def with_frames(rendered: set[str]) -> set[str]:
+    """Return the templates and those that they extend, and so on."""
+    found = {name for each in rendered for name in re.findall(r'extends "(.+?)"', template(each))}
+    return rendered | with_frames(found) if found else rendered
+
+
+def template(name: str) -> str:
+    return (ROOT / "assay/templates" / name).read_text()
 
 
 def test_every_path_is_written_once() -> None:

@@ -1,5 +1,6 @@
 """Records that are not what the manifest says stop the run, by name of shard and image."""
 
+import csv
 import dataclasses
 from pathlib import Path
 
@@ -55,7 +56,11 @@ def closed(of: params.Paths, sample_images: int = 100) -> list[str]:
     with pytest.raises(GateClosed) as error:
         verify.main(loaded(sample_images))
     assert not of.verified.exists()
-    return str(error.value).splitlines()
+    lines = str(error.value).splitlines()
+    results = files.read_json(of.verification / "results.json")
+    assert not results["passed"]
+    assert [r["message"] for r in results["expectations"] if not r["success"]] == lines[1:]
+    return lines
 
 
 def broken(lines: list[str]) -> list[str]:
@@ -71,6 +76,9 @@ def test_good_records_are_verified_for_their_index(recorded: params.Paths, capsy
     verify.main(loaded())
     assert files.read_json(recorded.verified) == {"records": "verified", "index": files.sha256(recorded.index)}
     n_shards = sum(len(split.shards) for split in records.read_index(recorded.index).splits.values())
+    results = files.read_json(recorded.verification / "results.json")
+    assert (results["passed"], results["n_images"], len(results["expectations"])) == (True, 10, len(RULES))
+    assert "<img" not in (recorded.verification / "index.html").read_text()
     said = f"10 images in {n_shards} shards are as the manifest has them, 10 were decoded again\n"
     assert capsys.readouterr().out == said
 
@@ -159,7 +167,14 @@ def test_wrong_pixel_is_named(recorded: params.Paths) -> None:
     replace_shard(recorded, "test", [dataclasses.replace(first, image=pixels), *others])
     lines = closed(recorded)
     assert broken(lines) == ["pixels of the image"]
-    assert f"{path_of(recorded, first.sha256)} (3; in test-" in lines[1]
+    path = path_of(recorded, first.sha256)
+    assert f"{path} (3; in test-" in lines[1]
+    with (recorded.verification / "failures.csv").open() as listed:
+        (row,) = csv.DictReader(listed)
+    assert (row["path"], row["expectation"], row["status"], row["value"]) == (path, broken(lines)[0], "failed", "3")
+    page = (recorded.verification / "index.html").read_text()
+    assert "<strong>Closed</strong>:\n10 images, 5 expectations,\n1 critical one failed." in page
+    assert f'data-sha256="{first.sha256}"' in page
 
 
 def test_every_rule_on_records_was_broken_above() -> None:

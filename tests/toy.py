@@ -39,7 +39,7 @@ def gate(p):
     names = files.read_json(p.paths.manifest)
     bad = [name for name in names if name.startswith("bad/")]
     rule = {"severity": "critical", "success": not bad, "message": "known class", "observed": len(bad), "limit": 0}
-    results = {"passed": not bad, "n_images": len(names), "expectations": [rule | {"failures": bad}]}
+    results = {"passed": not bad, "n_images": len(names), "expectations": [rule | {"table": "labels", "failures": bad}]}
     files.write_json(p.paths.validation / "results.json", results)
     files.write_text(p.paths.validation / "index.html", "page")
     if bad:

@@ -1,0 +1,74 @@
+"""What a stage leaves that holds data against expectations: results.json, failures.csv and index.html in one folder.
+
+`expectations` of results.json is a list of suite, expectation (the name of the rule), type, table, column, severity,
+success, observed, limit, n_rows, n_failed, n_waived, quarantine (whether it sets images aside), note, where, message,
+failures (the first names). failures.csv has every failing row, in the order of `expectations`: path (as in the source;
+of a rule that is not about images the class, or split/class), suite, expectation, severity, status (failed, set aside
+or waived), column, value, limit, partner (the image that it clashes with).
+"""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from assay import files, wording
+from assay.expectations import Result
+
+CSV_COLUMNS = ("path", "suite", "expectation", "severity", "status", "column", "value", "limit", "partner")
+
+
+def write(folder: Path, results: Mapping[str, Any], failures: pd.DataFrame, page: str) -> None:
+    files.write_json(folder / "results.json", results)
+    files.write_text(folder / "failures.csv", failures.to_csv(index=False, lineterminator="\n"))
+    files.write_text(folder / "index.html", page)
+
+
+def passed(checked: Iterable[Result]) -> bool:
+    return all(result.success or result.severity != "critical" for result in checked)
+
+
+def entries(checked: Iterable[Result]) -> list[dict[str, Any]]:
+    return [_entry(result) for result in checked]
+
+
+def _entry(result: Result) -> dict[str, Any]:
+    rule = result.rule
+    return {
+        "suite": rule.suite,
+        "expectation": rule.rule,
+        "type": rule.type,
+        "table": rule.table,
+        "column": rule.column,
+        "severity": result.severity,
+        "success": result.success,
+        "observed": result.observed,
+        "limit": wording.limit(rule),
+        "n_rows": result.n_rows,
+        "n_failed": len(result.failing),
+        "n_waived": len(result.waived),
+        "quarantine": rule.quarantine,
+        "note": rule.note,
+        "where": rule.where,
+        "message": result.message,
+        "failures": result.failing["name"].head(10).tolist(),
+    }
+
+
+def failing_rows(checked: list[Result]) -> pd.DataFrame:
+    """Return every row that breaks a rule, columns as in `CSV_COLUMNS`, in the order of the rules."""
+    parts = [
+        rows.rename(columns={"name": "path"}).assign(
+            suite=r.rule.suite,
+            expectation=r.rule.rule,
+            severity=r.severity,
+            status=status,
+            column=r.rule.column,
+            limit=wording.limit(r.rule),
+        )
+        for r in checked
+        for status, rows in [("set aside" if r.success else "failed", r.failing), ("waived", r.waived)]
+        if len(rows)
+    ]
+    return pd.concat(parts)[list(CSV_COLUMNS)] if parts else pd.DataFrame(columns=list(CSV_COLUMNS))
