@@ -8,6 +8,7 @@ something, like no near-duplicates, is the exception.
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import pandas as pd
@@ -43,15 +44,18 @@ def check(
 
     `waived`: the names of rows that do not count, by suite and rule.
     """
-    return [_check(rule, _rows(rule, tables), (waived or {}).get((rule.suite, rule.rule), ())) for rule in rules]
 
+    @cache
+    def images(n_steps: int) -> pd.DataFrame:
+        rows = tables["images"]
+        return rows[rows[list(STEPS[:n_steps])].all(axis=1)]
 
-def _rows(rule: Rule, tables: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
-    rows = tables[rule.table]
-    if rule.table == "images":
-        before = STEPS[: STEPS.index(rule.column)] if rule.column in STEPS else STEPS
-        rows = rows[rows[list(before)].all(axis=1)]
-    return rows
+    def rows(rule: Rule) -> pd.DataFrame:
+        if rule.table != "images":
+            return tables[rule.table]
+        return images(STEPS.index(rule.column) if rule.column in STEPS else len(STEPS))
+
+    return [_check(rule, rows(rule), (waived or {}).get((rule.suite, rule.rule), ())) for rule in rules]
 
 
 def _check(rule: Rule, rows: pd.DataFrame, waived: Collection[str]) -> Result:

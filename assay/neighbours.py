@@ -1,23 +1,22 @@
 """Near-duplicates: which images are copies of one picture, though not one byte of them need be equal.
 
-A thumbnail is uint8 [32, 32], the whole image in grey, in [0, 255] (`measure.thumbnail`); a hash is uint64, 64 bits of
-one image. Pairs are int64 [P, 2], rows (i, j) with i < j, sorted, none twice. `candidates` finds pairs by hash,
-`confirm` decides on pixels with the threshold of `calibrate`, `groups` puts together what pairs connect.
-benchmarks/neighbours.md: what is found, and what it costs.
+A thumbnail is uint8 [32, 32], the whole image in grey, in [0, 255] (`measure.thumbnail`). Pairs are int64 [P, 2], rows
+(i, j) with i < j, sorted, none twice. `candidates` finds pairs by hash, `confirm` decides on pixels with the threshold
+of `calibrate`, `groups` puts together what pairs connect. benchmarks/neighbours.md: what is found, and what it costs.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import partial
-from itertools import combinations, pairwise
 from typing import Any, Protocol
 
 import numpy as np
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from assay.errors import AssayError
+from assay import hamming
 
 
 class Thumbnails(Protocol):
@@ -28,9 +27,6 @@ class Thumbnails(Protocol):
     def __getitem__(self, which: Any, /) -> np.ndarray: ...
 
 
-BITS = 64
-LISTED = 8  # images of one hash that are paired with all others; 10,000 blank ones would make 5e7 pairs
-COMPARED = 1_000_000  # hashes compared at once, in 50 MB a thread
 SIDE_PX = 32
 AT = (np.arange(SIDE_PX) + 0.5) / (SIDE_PX / 2) - 1  # the middles of the pixels of a side that goes from -1 to 1
 MARGIN, SOFT = 0.03, 0.15  # of half a side: not looked at, and looked at less and less
@@ -55,127 +51,52 @@ RATE = 10 / 490_000  # of the pairs of different pictures that may be confirmed
 PER_IMAGE = 0.01  # and how many for one image: in a large set even rare ones would chain all images together
 
 
-def pairs(hashes: np.ndarray, radius: int) -> np.ndarray:
-    """Return every pair of hashes [N] that differ in at most `radius` bits, in [0, 62].
+@dataclass(frozen=True)
+class Look:
+    """How the images of a set are hashed and compared: `middle`, the median of each frequency [64], and the radius."""
 
-    Exact while no hash occurs more than `LISTED` times. Of one that does, the first `LISTED` are paired as all others
-    are, each further one with the first only: a star, so that groups come out the same and P stays in proportion to N.
-    Raises `AssayError` for another radius.
+    middle: tuple[float, ...]
+    radius: int
+
+
+def look(thumbnails: Thumbnails) -> Look:
+    """Return how images of this set are best hashed, and how far apart the hashes of candidates may be.
+
+    The larger the set and the more alike its images are, the fewer bits.
     """
-    return _pairs(hashes, [hashes], radius)
+    sample = thumbnails[:: max(1, len(thumbnails) // 4096)]
+    middle = np.median(_spectrum(sample, *WAVES[0]), axis=0) if len(sample) else np.zeros(hamming.BITS)
+    found = tuple(round(float(each), 5) for each in middle)
+    return Look(found, _radius(codes(thumbnails, np.arange(len(thumbnails)), found)[0]))
 
 
-def _pairs(hashes: np.ndarray, queries: list[np.ndarray], radius: int) -> np.ndarray:
-    """Return the pairs (i, j) of which any query of the one image is within `radius` of the hash of the other."""
-    if not 0 <= radius <= BITS - 2:
-        raise AssayError(f"radius: {radius} bits, it must be in [0, {BITS - 2}]")
-    _, place, count = np.unique(hashes, return_inverse=True, return_counts=True)
-    members, start = np.argsort(place, kind="stable"), (np.cumsum(count) - count).repeat(count)
-    rank = np.arange(len(members)) - start
-    star = np.stack([members[start], members], axis=1)[rank >= LISTED]
-    listed = np.sort(members[rank < LISTED])
-    near = _near(hashes[listed], [query[listed] for query in queries], radius)
-    found = np.concatenate([star, listed[near]])
-    first, second = found.min(axis=1), found.max(axis=1)
-    packed = np.unique((first * len(hashes) + second)[first < second])
-    return np.stack(np.divmod(packed, max(len(hashes), 1)), axis=1)
-
-
-def _near(hashes: np.ndarray, queries: list[np.ndarray], radius: int) -> np.ndarray:
-    """Return the places (i, j) where a query's hash i and hash j are within `radius` bits, in any order.
-
-    Two such hashes agree in at least two of radius + 2 bands of bits (pigeonhole), so looking up by every two bands
-    finds all of them: multi-index hashing, Norouzi, Punjani and Fleet 2012, with two bands for a key. A pair counts at
-    the first two bands that it agrees in, so that a query finds none twice.
-    """
-    hashes, queries = _spread(hashes), [_spread(query) for query in queries]
-    # Two bands make a key of a few bits more than it takes to count the hashes; the rest of a long band is not needed.
-    edges = np.linspace(0, BITS, radius + 3).astype(int)
-    most = len(hashes).bit_length() // 2 + 2
-    bands = [(low, min(high - low, most)) for low, high in pairwise(edges)]
-
-    def by(two: tuple[int, int]) -> np.ndarray:
-        return np.concatenate([np.empty((0, 2), np.int64), *_by_key(hashes, queries, radius, bands, *two)])
-
-    with ThreadPoolExecutor(os.cpu_count()) as threads:
-        return np.concatenate(list(threads.map(by, combinations(range(len(bands)), 2))))
-
-
-def _spread(hashes: np.ndarray) -> np.ndarray:
-    """Return the hashes with the eight bits of a row in eight bytes.
-
-    Neighbouring bits of an image's hash go together: in one band they would make the runs of a key uneven.
-    """
-    bits = np.unpackbits(hashes[:, None].view(np.uint8), axis=1).reshape(-1, 8, 8)
-    return np.packbits(bits.swapaxes(1, 2), axis=2).reshape(-1, 8).view(np.uint64).ravel()
-
-
-def _by_key(
-    hashes: np.ndarray, queries: list[np.ndarray], radius: int, bands: list[tuple[int, int]], a: int, b: int
-) -> Iterator[np.ndarray]:
-    """Yield the pairs of places of which bands a and b are the first two that agree."""
-    masks = [np.uint64(((1 << width) - 1) << low) for low, width in bands]
-    size = 1 << (bands[a][1] + bands[b][1])
-
-    def key(of: np.ndarray) -> np.ndarray:
-        high = (of & masks[a]) >> np.uint64(bands[a][0]) << np.uint64(bands[b][1])
-        return (high | (of & masks[b]) >> np.uint64(bands[b][0])).astype(np.int64)
-
-    keys = key(hashes)
-    order = np.argsort(keys)
-    ordered, start = hashes[order], np.concatenate([[0], np.cumsum(np.bincount(keys, minlength=size))])
-    for query in queries:
-        wanted = key(query)
-        for left, place in _runs(start[wanted], start[wanted + 1]):
-            differ = query[left] ^ ordered[place]
-            is_near = np.bitwise_count(differ) <= radius
-            left, place, differ = left[is_near], place[is_near], differ[is_near]
-            earlier = [differ & band != 0 for k, band in enumerate(masks[:b]) if k != a]
-            is_first = np.logical_and.reduce(earlier, axis=0) if earlier else slice(None)
-            yield np.stack([left[is_first], order[place[is_first]]], axis=1)
-
-
-def _runs(start: np.ndarray, stop: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yield all (i, place) with start[i] <= place < stop[i], about `COMPARED` of them at once."""
-    some = np.flatnonzero(stop > start)
-    start, count = start[some], stop[some] - start[some]
-    ends = np.cumsum(count)
-    cuts = np.searchsorted(ends, np.arange(COMPARED, ends[-1] if len(ends) else 0, COMPARED))
-    for low, high in zip([0, *cuts], [*cuts, len(ends)], strict=True):
-        few = count[low:high]
-        before = np.cumsum(few) - few
-        place = np.arange(few.sum()) + (start[low:high] - before).repeat(few)
-        yield some[low:high].repeat(few), place
-
-
-def candidates(thumbnails: Thumbnails) -> np.ndarray:
+def candidates(thumbnails: Thumbnails, how: Look) -> np.ndarray:
     """Return the pairs of thumbnails [N, 32, 32] that may be near-duplicates: `confirm` decides.
 
-    A hash has a bit for each of 8x8 frequencies: whether it is above the median of the set, so that what all images of
-    a set have in common tells none of them alike. A pair is listed where the hash of an image, or of one of its
-    `VARIANTS`, is within a few bits of the hash of the other; the fewer, the larger the set and the more alike its
-    images are. The thumbnails are read in blocks, and may be a memory map.
+    A pair is listed where the hash of an image, or of one of its `VARIANTS`, is within a few bits of the hash of the
+    other.
     """
-    codes = _codes(thumbnails)
-    return _pairs(codes[0], codes, _radius(codes[0]))
+    return hamming.pairs(codes(thumbnails, np.arange(len(thumbnails)), how.middle), how.radius)
 
 
-def _codes(thumbnails: Thumbnails) -> list[np.ndarray]:
-    """Return the hashes [N] of the images and of each of their variants."""
-    waves = [(_waves(8, *v[:2]), _waves(8, *v[2:])) for v in [(0.0,) * 4, *VARIANTS]]
-    sample = thumbnails[:: max(1, len(thumbnails) // 4096)]
-    middle = np.median(_spectrum(sample, *waves[0]), axis=0) if len(sample) else 0
-    codes = np.empty((len(waves), len(thumbnails)), np.uint64)
+def codes(thumbnails: Thumbnails, which: np.ndarray, middle: Sequence[float]) -> np.ndarray:
+    """Return the hashes [V, N] of those thumbnails that `which` [N] names, and of each of their variants: uint64.
+
+    A hash has a bit for each of 8x8 frequencies: whether it is above the middle of the set, so that what all images of
+    a set have in common tells none of them alike. The thumbnails are read in blocks, and may be a memory map.
+    """
+    found = np.empty((len(WAVES), len(which)), np.uint64)
+    limits = np.array(middle, np.float32)
 
     def fill(low: int) -> None:
-        block = np.asarray(thumbnails[low : low + BLOCK], np.float32)
-        for code, (down, across) in zip(codes, waves, strict=True):
-            above = _spectrum(block, down, across) > middle
+        block = np.asarray(thumbnails[which[low : low + BLOCK]], np.float32)
+        for code, (down, across) in zip(found, WAVES, strict=True):
+            above = _spectrum(block, down, across) > limits
             code[low : low + BLOCK] = np.packbits(above, axis=1).view(np.uint64).ravel()
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        list(threads.map(fill, range(0, len(thumbnails), BLOCK)))
-    return list(codes)
+        list(threads.map(fill, range(0, len(which), BLOCK)))
+    return found
 
 
 def _spectrum(thumbnails: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -206,11 +127,11 @@ def _noise(down: np.ndarray, across: np.ndarray) -> float:
 
 def _radius(hashes: np.ndarray) -> int:
     """Return the largest radius at which `CROWD` pairs per image are expected, and one hash per key of two bands."""
-    quick = int(2 * BITS / max(8, np.log2(max(1, len(hashes))))) - 2
+    quick = int(2 * hamming.BITS / max(8, np.log2(max(1, len(hashes))))) - 2
     distinct = np.unique(hashes)
     some = distinct[:: max(1, len(distinct) // 2000)]
     bits = np.concatenate([np.empty(0, np.uint8), *(np.bitwise_count(one ^ some[:i]) for i, one in enumerate(some))])
-    share = np.cumsum(np.bincount(bits, minlength=BITS)) / max(1, len(bits))
+    share = np.cumsum(np.bincount(bits, minlength=hamming.BITS)) / max(1, len(bits))
     return min(quick, max(0, int((share * len(hashes) / 2 <= CROWD).sum()) - 1))
 
 
@@ -222,6 +143,7 @@ def _slopes(shift: float, zoom: float) -> np.ndarray:
     return np.stack([waves(shift, zoom), by_shift, by_zoom])
 
 
+WAVES = [(_waves(8, *v[:2]), _waves(8, *v[2:])) for v in [(0.0,) * 4, *VARIANTS]]
 TRIED = np.stack(
     [[_slopes(shift * STEP, zoom * STEP) for zoom in range(-STEPS, STEPS + 1)] for shift in range(-STEPS, STEPS + 1)]
 )

@@ -94,7 +94,8 @@ def units(rows: pd.DataFrame) -> dict[str, np.ndarray]:
 
 def batch_numbers(rows: pd.DataFrame) -> np.ndarray:
     """Return the number at the head of each batch's name; 0 where there is no batch."""
-    numbers: np.ndarray = rows["batch"].fillna("0").str.split("-").str[0].to_numpy().astype(np.int64)
+    codes, names = pd.factorize(rows["batch"].fillna("0"))
+    numbers: np.ndarray = np.array([int(name.partition("-")[0]) for name in names], np.int64)[codes]
     return numbers
 
 

@@ -13,6 +13,7 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GroupKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from threadpoolctl import threadpool_limits
 
 from assay import profile, properties
 from assay.labels import Task
@@ -132,8 +133,9 @@ def probe(pixels: np.ndarray, marks: np.ndarray, unit: np.ndarray) -> np.ndarray
     if len(np.unique(unit)) < FOLDS or not len(enough):
         return found
     known, scores = marks[:, enough], np.zeros((len(marks), len(enough)))
-    for train, test in GroupKFold(FOLDS).split(pixels, groups=unit):
-        scores[test] = _scores(pixels[train] / 255, known[train], pixels[test] / 255)
+    with threadpool_limits(1):  # the products are small: more threads wait for each other longer than they work
+        for train, test in GroupKFold(FOLDS).split(pixels, groups=unit):
+            scores[test] = _scores(pixels[train] / 255, known[train], pixels[test] / 255)
     found[enough] = [directed_auc(*pair) for pair in zip(scores.T, known.T, strict=True)]
     at_least_chance: np.ndarray = np.maximum(found, 0.5).round(DIGITS)
     return at_least_chance

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits, load_sample_images
 
-from assay import neighbours
+from assay import hamming, neighbours
 
 Picture = Image.Image
 N_COPIED = 60
@@ -58,13 +58,13 @@ def drawn(n: int, folder: Path) -> np.ndarray:
 
 def print_time(n: int, folder: Path) -> None:
     thumbnails, start = drawn(n, folder), time.process_time()
-    codes = neighbours._codes(thumbnails)
-    radius, hashed = neighbours._radius(codes[0]), time.process_time() - start
+    how = neighbours.look(thumbnails)
+    codes, hashed = neighbours.codes(thumbnails, np.arange(n), how.middle), time.process_time() - start
     with peak() as most:
         cpu, wall = time.process_time(), time.perf_counter()
-        pairs = neighbours._pairs(codes[0], codes, radius)
+        pairs = hamming.pairs(codes, how.radius)
         cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
-    print(f"| {n:,} | {radius} | {hashed:.2f} | {cpu:.2f} | {wall:.2f} | {most[0]} | {len(pairs):,} |", flush=True)
+    print(f"| {n:,} | {how.radius} | {hashed:.2f} | {cpu:.2f} | {wall:.2f} | {most[0]} | {len(pairs):,} |", flush=True)
 
 
 @contextmanager
@@ -90,7 +90,7 @@ def compare_with_brute_force(n: int = 20_000) -> None:
     start = time.perf_counter()
     brute = [np.flatnonzero(np.bitwise_count(hashes[i] ^ hashes[i + 1 :]) <= 4) for i in range(n)]
     middle = time.perf_counter()
-    pairs = neighbours.pairs(hashes, 4)
+    pairs = hamming.pairs(hashes[None], 4)
     ratio = (middle - start) / (time.perf_counter() - middle)
     equal = sum(map(len, brute)) == len(pairs)
     print(f"\n{n:,} hashes, radius 4: brute force takes {ratio:.0f} times as long; as many pairs: {equal}")
@@ -103,7 +103,7 @@ def found(pictures: list[Picture]) -> list[str]:
     of = np.concatenate([np.arange(len(pictures)), np.tile(chosen, len(CHANGES))])
     thumbnails = np.stack([thumbnail(picture) for picture in pictures + copies])
     limit = neighbours.calibrate(thumbnails[: len(pictures)], seed=0)
-    pairs = neighbours.candidates(thumbnails)
+    pairs = neighbours.candidates(thumbnails, neighbours.look(thumbnails))
     kept = pairs[neighbours.distance(thumbnails, pairs) <= limit]
     is_true = of[kept[:, 0]] == of[kept[:, 1]]
     seen = set(map(tuple, kept.tolist()))

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -53,25 +54,28 @@ def without_forgotten(measured: pd.DataFrame, known: pd.DataFrame) -> pd.DataFra
     return rows
 
 
-def read_limit(file: Path) -> dict[str, float]:
-    """Return the `distance` below which two images are near-duplicates, and the `n_images` that it was measured on."""
-    return files.read_json(file) if file.exists() else {"distance": 0.0, "n_images": 0}
+def read_limit(file: Path) -> dict[str, Any]:
+    """Return what decides which images are near-duplicates: see `near_duplicates`."""
+    limit: dict[str, Any] = files.read_json(file) if file.exists() else {}
+    return limit if "radius" in limit else {"n_images": 0}
 
 
 def near_duplicates(
-    measured: pd.DataFrame, facts: pa.Table, limit: dict[str, float], remembered: Path
-) -> tuple[pd.DataFrame, dict[str, float]]:
+    measured: pd.DataFrame, facts: pa.Table, limit: dict[str, Any], remembered: Path
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Return the pairs as `sha256`, `partner` and `distance`, one content for all with equal pixels, and their limit.
 
-    The limit stays until the images are twice as many, so that growth does not change what is a near-duplicate.
+    The limit is the `distance` below which two are one picture, with the `radius` and `middle` of `neighbours.Look`. It
+    stays until the images are twice `n_images`, so that growth does not change what is a near-duplicate.
     """
     one_each = measured[measured["pixels"].notna()].drop_duplicates("pixels").sort_values("sha256")
     thumbnails = scan.Thumbnails(facts, one_each["fact"].to_numpy(np.int64))
     if len(thumbnails) >= 2 * limit["n_images"]:
         in_order = scan.Thumbnails(facts, one_each.sort_values("path")["fact"].to_numpy(np.int64))
         limit = {"distance": round(neighbours.calibrate(in_order, SEED), 6), "n_images": len(thumbnails)}
-    pairs = neighbours.candidates(thumbnails)
-    distance = near.distances(thumbnails, one_each["pixels"], pairs, remembered)
+        limit |= asdict(neighbours.look(thumbnails))
+    how = neighbours.Look(tuple(limit["middle"]), limit["radius"])
+    pairs, distance = near.candidates(thumbnails, one_each["pixels"], how, remembered)
     pairs, distance = pairs[distance <= limit["distance"]], distance[distance <= limit["distance"]]
     sha256 = one_each["sha256"].to_numpy()
     found = {"sha256": sha256[pairs[:, 0]], "partner": sha256[pairs[:, 1]], "distance": distance.round(4)}

@@ -1,16 +1,21 @@
 """Near-duplicates of photos, from the source to the splits."""
 
+import hashlib
 import shutil
+import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
 
-from assay import files, ledger, manifest, memo, near, neighbours, params, scan, source
+from assay import files, hamming, ledger, manifest, memo, near, neighbours, params, scan, source
 from tasks import ingest as task
 
 TILE_PX = 71
@@ -162,28 +167,67 @@ def test_memo_is_written_anew_in_pieces_without_what_is_gone(tmp_path: Path, mon
     assert len(list((tmp_path / "memo").iterdir())) == 1
 
 
-def test_distances_are_measured_once_and_are_those_of_a_run_without_memory(
+BLANK, SAME = 3, 4  # thumbnails of one hash
+THUMBNAILS = np.concatenate(
+    [
+        np.random.default_rng(0).integers(0, 256, (14, 32, 32), np.uint8),
+        *(np.full((1, 32, 32), level, np.uint8) for level in (0, 9, 255)),
+        np.random.default_rng(1).integers(0, 256, (1, 32, 32), np.uint8).repeat(4, axis=0),
+    ]
+)
+PIXELS = [hashlib.sha256(bytes([number])).hexdigest() for number in range(len(THUMBNAILS))]
+LOOK = neighbours.Look((0.01,) * 64, 26)
+
+
+def found_of(members: list[int], remembered: Path, how: neighbours.Look = LOOK) -> tuple[np.ndarray, np.ndarray]:
+    return near.candidates(THUMBNAILS[members], [PIXELS[number] for number in members], how, remembered)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.sets(st.integers(0, len(THUMBNAILS) - 1)), min_size=2, max_size=5), st.data())
+def test_candidates_after_any_changes_are_those_of_a_search_without_memory(
+    steps: list[set[int]], data: st.DataObject
+) -> None:
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "LISTED", 2)
+        for step in steps:
+            members = data.draw(st.permutations(sorted(step)))
+            pairs, distance = found_of(members, Path(folder))
+            assert pairs.tolist() == neighbours.candidates(THUMBNAILS[members], LOOK).tolist()
+            assert distance == pytest.approx(neighbours.distance(THUMBNAILS[members], pairs), abs=1e-6)
+
+
+def test_sets_of_this_test_have_many_candidates_and_stars() -> None:
+    everything = list(range(len(THUMBNAILS)))
+    pairs = neighbours.candidates(THUMBNAILS, LOOK)
+    assert 40 < len(pairs) < len(everything) * (len(everything) - 1) / 2
+    hashes = neighbours.codes(THUMBNAILS, np.array(everything), LOOK.middle)[0]
+    assert sorted(np.unique(hashes, return_counts=True)[1])[-2:] == [BLANK, SAME]
+
+
+def test_only_new_images_are_hashed_and_only_new_pairs_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    thumbnails = np.stack([np.asarray(tile.convert("L").resize((32, 32))) for tile in tiles()[:20]])
-    pixels = pd.Series([f"{number:064x}" for number in np.random.default_rng(0).integers(2**60, size=20) << 2])
-    pixels = pixels.str[::-1]
-    pairs = np.array([(i, j) for j in range(20) for i in range(j)])
+    hashed: list[int] = []
     measured: list[int] = []
+    codes, distance = neighbours.codes, neighbours.distance
+    monkeypatch.setattr(neighbours, "codes", lambda *a: (hashed.append(len(a[1])), codes(*a))[1])
+    monkeypatch.setattr(neighbours, "distance", lambda *a: (measured.append(len(a[1])), distance(*a))[1])
+    first, everything = list(range(15)), list(range(len(THUMBNAILS)))
+    some, _ = found_of(first, tmp_path)
+    every, _ = found_of(everything, tmp_path)
+    found_of(everything, tmp_path)
+    found_of(everything[5:], tmp_path)
+    assert hashed == [15, 6, 0, 0]
+    assert measured == [len(some), len(every) - len(some), 0, 0]
+    found_of(everything, tmp_path, replace(LOOK, radius=24))
+    assert hashed[-1] == len(everything)
 
-    def count(some: np.ndarray, which: np.ndarray) -> np.ndarray:
-        measured.append(len(which))
-        return measure(some, which)
 
-    measure = neighbours.distance
-    monkeypatch.setattr(neighbours, "distance", count)
-    first = near.distances(thumbnails[:15], pixels[:15], pairs[pairs[:, 1] < 15], tmp_path / "memo")
-    again = near.distances(thumbnails, pixels, pairs, tmp_path / "memo")
-    alone = near.distances(thumbnails, pixels, pairs, tmp_path / "other")
-    assert measured == [105, 85, 190]
-    assert (again == alone).all()
-    assert (first == again[pairs[:, 1] < 15]).all()
-    fewer = near.distances(thumbnails[5:], pixels[5:], pairs[pairs[:, 1] < 15], tmp_path / "memo")
-    assert measured[-1] == 0
-    assert fewer[0] == again[(pairs == (5, 6)).all(axis=1)]
-    assert near.distances(thumbnails, pixels, pairs[:0], tmp_path / "memo").shape == (0,)
+def test_hashes_beside_other_pairs_than_were_found_with_them_are_not_used(tmp_path: Path) -> None:
+    everything = list(range(len(THUMBNAILS)))
+    found_of(everything, tmp_path / "all")
+    found_of(everything[:9], tmp_path / "some")
+    shutil.copytree(tmp_path / "all/hashes", tmp_path / "some/hashes", dirs_exist_ok=True)
+    pairs, _ = found_of(everything, tmp_path / "some")
+    assert pairs.tolist() == neighbours.candidates(THUMBNAILS, LOOK).tolist()
