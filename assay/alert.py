@@ -38,6 +38,7 @@ class Alert:
     report: Path | None = None  # a page
     pictures: tuple[str, ...] = ()  # images of the manifest, to be shown where the channel takes pictures
     folder: Path = Path()  # the checkout that they lie in
+    sheet: Path | None = None  # a picture that is made already
 
     def body(self, repeats: int = 0, since: str = "") -> str:
         again = f"Again: {repeats + 1} times since {since}.\n\n" if repeats else ""
@@ -74,7 +75,7 @@ def send(alert: Alert) -> tuple[str, ...]:
             return ()
         body, dead = alert.body(repeats, since), []
         with tempfile.TemporaryDirectory() as folder:
-            picture = _picture(alert, Path(folder) / "images.png")
+            picture = alert.sheet or _picture(alert, Path(folder) / "images.png")
             dead = [url for url in urls if not deliver(url, alert.title, body, picture)]
         for url in dead:
             outbox.keep(url, alert.title, body)

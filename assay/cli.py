@@ -152,6 +152,31 @@ def approve() -> None:
 
 
 @cli.command()
+@click.argument("source")
+def monitor(source: str) -> None:
+    """Say whether new images, of whose classes nobody told, are like the approved ones and those the champion knows.
+
+    \b
+    SOURCE is one of
+      PATH, folder:PATH  every image below a folder
+      table:PATH         .csv, .jsonl or .parquet with a column path and perhaps group
+
+    The PATH may be a URL. Exit code 6: they are not. Leaves a page in .assay/monitor/reports.
+    """
+    from assay import monitor as watching
+    from assay.errors import DriftFound
+
+    found = watching.look(_named(source), params.load())
+    if found.report is None:
+        click.echo(found.lines[0])
+        return
+    click.echo(f"{found.n_images:,} images: {'drift' if found.moved else 'no drift'}")
+    click.echo(f"report: {found.report / 'index.html'}")
+    if found.moved:
+        raise DriftFound("\n".join(["monitor: drift", *found.lines]))
+
+
+@cli.command()
 @click.option("--hold", is_flag=True, help="Do not make it the champion, even if it may.")
 def release(hold: bool) -> None:
     """Commit what the last run made and tag it as a version of the classifier."""

@@ -23,6 +23,12 @@ class WorseModel(AssayError):
         self.page = page
 
 
+class DriftFound(AssayError):
+    """New images are unlike the approved ones, or unlike the champion's test images: a result, not a crash."""
+
+    exit_code = 6
+
+
 class GateClosed(AssayError):
     """The data failed a critical expectation: a result, not a crash."""
 

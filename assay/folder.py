@@ -15,6 +15,12 @@ def open_folder(name: str, folder: str) -> Source:
     return Source(name, tuple(entries), _read_image, has_files=True)
 
 
+def open_unlabelled(name: str, folder: str) -> Source:
+    """Return the source of all files below a folder; its sub-folders say nothing of classes."""
+    entries = (Entry(path, None, size, place) for path, size, place in sorted(places.walk(folder)))
+    return Source(name, tuple(entries), _read_image, has_files=True)
+
+
 def _has_splits(name: str, paths: list[str]) -> bool:
     """Say whether the classes lie in split folders. A file right below `train/` does not: there train is a class."""
     in_split = next((path for path in paths if path.split("/")[0] in SPLITS and path.count("/") > 1), None)

@@ -127,6 +127,29 @@ def crashed(flow: str, run: str, message: str) -> Alert:
     )
 
 
+def drifted(moved: list[str], lines: list[str], images: list[str], report: Path) -> Alert:
+    """Return what to tell of new images that are unlike the approved ones: what `moved`, and a line of each."""
+    listed = "\n".join(["", "Images:", *(f"{n}. {image}" for n, image in enumerate(images, 1))]) if images else ""
+    return Alert(
+        cause=f"drift: {', '.join(moved)}",
+        title="Assay: new images have drifted",
+        text="\n".join(lines) + listed,
+        todo=f"look at the page; label some of these images and add them to the source, or mend the camera "
+        f"({GUIDE}: drift)",
+        report=report / "index.html",
+        sheet=report / "images.png" if images else None,
+    )
+
+
+def unmonitored(message: str) -> Alert:
+    return Alert(
+        cause=f"monitor: {same(message)}",
+        title="Assay: new images were not looked at",
+        text=message,
+        todo=f"mend what the message names; the next look takes these images too ({GUIDE}: drift)",
+    )
+
+
 def unwell(found: list[tuple[str, str, str]]) -> Alert:
     """Return what `assay doctor` found: (subject, what was seen, what to do) of each."""
     lines = "\n".join(f"{subject}: {seen}\n  -> {todo}" for subject, seen, todo in found)

@@ -58,6 +58,20 @@ def _open(name: str, options: dict[str, str]) -> Source:
     raise AssayError(f"source: {name!r} is none of {KINDS}")
 
 
+def open_unlabelled(name: str) -> Source:
+    """Return the source of images of whose classes nobody told: every file of a folder, or what a table lists.
+
+    Raises `AssayError` if there is none of that name.
+    """
+    kind, _, rest = name.partition(":")
+    match kind:
+        case "folder" if rest:
+            return folder.open_unlabelled(name, rest)
+        case "table" if rest:
+            return table.open_unlabelled(name, rest)
+    raise AssayError(f"source: {name!r} is neither folder:PATH nor table:PATH")
+
+
 def snapshot(source: Source) -> dict[str, Any]:
     """Return what data/source.json holds: name, options and task if not the usual, number of images, fingerprint."""
     listing = hashlib.sha256()

@@ -59,6 +59,16 @@ def open_table(name: str, table: str, options: dict[str, str]) -> Source:
     return Source(name, once_each(entries), _read_image, options, has_files=True, task=task)
 
 
+def open_unlabelled(name: str, table: str) -> Source:
+    """Return the source of a table of images without classes: its columns `path` and perhaps `group`, no other."""
+    rows = _read(name, table)
+    paths, groups = (_texts(name, column, rows, {}) for column in ("path", "group"))
+    listed = enumerate(zip(paths, groups, strict=True), 1)
+    folder = places.parent(table)
+    entries = [_entry(folder, number, path, group, None, (None, "")) for number, (path, group) in listed]
+    return Source(name, once_each(entries), _read_image, has_files=True)
+
+
 def _check(name: str, options: dict[str, str]) -> None:
     given = [option(each) for each in LABELS if each in options]
     if len(given) > 1:

@@ -47,6 +47,15 @@ def read(file: Path, rev: str) -> str | None:
     return found
 
 
+def read_bytes(file: Path, rev: str) -> bytes | None:
+    """Return the bytes of a file at a commit, as `read` does."""
+    try:
+        found: bytes = dvc.api.read(file.as_posix(), rev=rev, mode="rb")
+    except (DvcException, OSError):
+        return None
+    return found
+
+
 def plots(old: str, new: str) -> dict[str, dict[str, Any]]:
     """Return the Vega-Lite of each plot of dvc.yaml that shows both commits, by its name, those with data only."""
     revisions = [old] if new == WORKSPACE else [old, new]

@@ -24,11 +24,11 @@ from pydantic import SecretStr
 
 from assay import alert, outbox
 from assay.alert import GUIDE
+from flows.monitor import DRIFT
 from flows.tell import UNDELIVERED
 from flows.watch import CHANGED
 
 PREFIX = "assay: "
-DRIFT = "assay.drift.found"
 RETRAIN = "retrain/nightly"
 LOST = "Lost"
 SILENT = timedelta(seconds=180)  # heartbeats come every 30 s (prefect.toml)

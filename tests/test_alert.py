@@ -38,10 +38,13 @@ NEWS = Alert(
 
 
 @contextmanager
-def receiving(port: int = 0, refuse: int = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """Yield the Apprise URL of a receiver and the list of what it was sent; it refuses the first messages."""
+def receiving(port: int = 0, refuse: int | list[int] = 0) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the Apprise URL of a receiver and the list of what it was sent; it refuses the first messages.
+
+    `refuse`: how many; in a list, how many of those that are to come may be set meanwhile.
+    """
     received: list[dict[str, Any]] = []
-    left = [refuse]
+    left = refuse if isinstance(refuse, list) else [refuse]
 
     class Receiver(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

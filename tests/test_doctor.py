@@ -156,7 +156,7 @@ def test_command_exits_with_1_and_tells_people_once(checkout: Path) -> None:
 def test_deployments_name_flows_that_are_there_with_parameters_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     served = {each.name: deployments.served(each) for each in deployments.read()}
-    assert set(served) == {"retrain/nightly", "watch/new-data", "promote/by-hand"}
+    assert set(served) == {"retrain/nightly", "watch/new-data", "monitor/new-images", "promote/by-hand"}
     schedule = served["retrain/nightly"].schedules[0].schedule
     assert (schedule.cron, schedule.timezone) == ("0 3 * * *", "Europe/Berlin")
     assert served["retrain/nightly"].parameters["ref"] == "main"

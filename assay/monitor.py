@@ -1,0 +1,215 @@
+"""Looks at new images, of whose classes nobody told, and leaves a report: assay/survey.py says what is asked of them.
+
+`python -m assay.monitor SOURCE REF` looks at those that no earlier look of `flows/monitor` saw, in a process of its
+own, for it imports TensorFlow; on stdout stands what `Look` holds. A report is a folder with index.html, results.json,
+images.csv and, after drift, images.png.
+"""
+
+import hashlib
+import json
+import shutil
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from assay import champion, files, git, image, monitor_page, params, pictures, profile, scan, source, survey
+from assay.champion import Champion
+from assay.errors import AssayError
+from assay.profile import Profile
+from assay.survey import Comparison
+
+FOLDER = Path(".assay/monitor")
+KEPT = 30  # reports
+ALERTED = 10  # images that an alert shows
+COLUMNS = ("path", "bytes", "decodable", "reason", "predicted", "probability")  # of images.csv
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """`report`: its folder, None where there were too few images. `lines` are for people, `moved` is what drifted."""
+
+    n_images: int
+    moved: list[str]
+    lines: list[str]
+    images: list[str]  # that show it best
+    report: Path | None
+
+
+def look(name: str, p: params.Params, *, ref: str | None = None, only_new: bool = False) -> Look:
+    """Return what was found of the images of a folder or table.
+
+    `ref`: the commit whose approved profile counts, None for the file as it is; `only_new`: leave out what was
+    remembered. Raises `AssayError` if there is no such source, and where neither data are approved nor there is a
+    champion.
+    """
+    images = source.open_unlabelled(name)
+    approved, best = _approved(ref, p), champion.read()
+    if approved is None and best is None:
+        raise AssayError(
+            "monitor: nothing to compare with: no data are approved (`assay approve`, then commit "
+            f"{p.paths.approved}), and no model is the champion (`assay release`)"
+        )
+    known = _remembered(name) if only_new else set()
+    entries = tuple(each for each in images.entries if (each.path, each.bytes) not in known)
+    images = source.Source(images.name, entries, images.read, has_files=images.has_files)
+    if len(entries) < survey.FEWEST:
+        return _too_few(len(entries), "")
+    rows, _ = scan.scan(images, FOLDER / "memo")
+    rows = rows.rename(columns={"given_group": "group"})
+    rows["reason"] = rows["reason"].fillna("")
+    if rows["decodable"].sum() < survey.FEWEST:
+        return _too_few(len(entries), f", {int((~rows['decodable']).sum()):,} of them cannot be decoded")
+    return _report(images, _with_predictions(images, rows, best), approved, best)
+
+
+def _too_few(n: int, more: str) -> Look:
+    line = f"{n:,} new images{more}; a look waits for {survey.FEWEST}"
+    return Look(n_images=n, moved=[], lines=[line], images=[], report=None)
+
+
+def _approved(ref: str | None, p: params.Params) -> Profile | None:
+    """Return the approved profile of a commit, or of the file as it is; None: nothing is approved."""
+    if ref is None:
+        return profile.read(p.paths.approved) if p.paths.approved.exists() else None
+    if not git.has(f"{ref}"):
+        raise AssayError(f"monitor: {ref!r} is no commit of this repository (ref)")
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / p.paths.approved.name
+        file.write_text(git.run("show", f"{ref}:{p.paths.approved.as_posix()}", about="monitor"))
+        return profile.read(file)
+
+
+def _with_predictions(images: source.Source, rows: pd.DataFrame, best: Champion | None) -> pd.DataFrame:
+    """Return the rows with `predicted` and `probability`; what the champion cannot read is not decodable."""
+    if best is None:
+        return rows.assign(predicted=None, probability=float("nan"))
+    from assay import inference  # TensorFlow
+
+    place = {entry.path: entry for entry in images.entries}
+    readable = rows.index[rows["decodable"]]
+    contents = [partial(images.read, place[path]) for path in rows.loc[readable, "path"]]
+    found = inference.predict(best, contents).set_axis(readable)
+    rows = rows.join(found)
+    lost = rows["decodable"] & rows["predicted"].isna()
+    return rows.assign(decodable=rows["decodable"] & ~lost, reason=rows["reason"].mask(lost, "changed while looked at"))
+
+
+def _report(images: source.Source, rows: pd.DataFrame, approved: Profile | None, best: Champion | None) -> Look:
+    usable = rows[rows["decodable"]].reset_index(drop=True)
+    test = survey.seen(best.test, best.task) if best else None
+    compared = survey.pixels(approved, usable, best.test if best else None) if approved else []
+    compared += survey.predictions(test, usable) if test else []
+    moved = [each for each in compared if each.has_moved]
+    shown = monitor_page.chosen(usable, moved, approved)
+    results = _results(rows, compared, best, approved) | (_predicted(usable, best, test) if best and test else {})
+    folder = FOLDER / "reports" / _name(images, results)
+    shutil.rmtree(folder, ignore_errors=True)
+    files.write_json(folder / "results.json", results)
+    files.write_text(folder / "images.csv", rows[list(COLUMNS)].to_csv(index=False, lineterminator="\n"))
+    files.write_text(folder / "index.html", monitor_page.render(results, rows, shown, compared, approved, images))
+    first = list(dict.fromkeys(path for group in shown for path in group.paths))[:ALERTED] if moved else []
+    _sheet(folder / "images.png", images, first)
+    _prune()
+    names = [each.name for each in moved]
+    return Look(n_images=len(rows), moved=names, lines=results["said"], images=first, report=folder)
+
+
+def _name(images: source.Source, results: dict[str, Any]) -> str:
+    """Return what names the report: the images that were looked at, and what was found."""
+    state = [source.snapshot(images)["fingerprint"], results]
+    return hashlib.sha256(json.dumps(state).encode()).hexdigest()[:12]
+
+
+def said(each: Comparison) -> str:
+    """Return the comparison for people."""
+    limit = f"the limit is {each.limit:g}"
+    if each.name == "predicted classes":
+        shares = f"{each.of!r} {each.now:.1%}, of the test images {each.before:.1%}"
+        return f"{each.name}: {each.statistic:.1%} of the images are named another class, {limit}; most: {shares}"
+    if each.name == "confidence":
+        return f"{each.name}: {each.statistic:g} apart, {limit}; mean {each.now:g}, on the test images {each.before:g}"
+    return f"{each.name}: {each.statistic:g} apart, {limit}; median {each.now:g}, approved {each.before:g}"
+
+
+def _results(
+    rows: pd.DataFrame, compared: list[Comparison], best: Champion | None, approved: Profile | None
+) -> dict[str, Any]:
+    """Return the content of results.json, but for what only a champion can say."""
+    lines = [said(each) for each in compared if each.has_moved]
+    return {
+        "drift": bool(lines),
+        "said": lines,
+        "n_images": len(rows),
+        "n_not_decodable": int((~rows["decodable"]).sum()),
+        "n_approved": approved.n_images if approved else None,
+        "champion": best.version if best else None,
+        "comparisons": [asdict(each) | {"has_moved": each.has_moved} for each in compared],
+    }
+
+
+def _predicted(usable: pd.DataFrame, best: Champion, test: survey.Seen) -> dict[str, Any]:
+    limit = survey.unsure(best.test)
+    of_test, now = (float((each["probability"] < limit).mean()) for each in (best.test, usable))
+    counts = survey.class_counts(test, usable)
+    return {
+        "unsure": {"below": limit, "test": round(of_test, 4), "now": round(now, 4)},
+        "classes": [
+            {"class": name, "test": round(was / len(best.test), 4), "now": round(n / len(usable), 4)}
+            for name, was, n in counts.itertuples()
+        ],
+    }
+
+
+def _sheet(file: Path, images: source.Source, paths: list[str]) -> None:
+    """Leave the images side by side, for the alert."""
+    place = {entry.path: entry for entry in images.entries}
+    if paths:
+        shown = [image.to_rgb(image.decode(images.read(place[path]))) for path in paths]
+        with files.replacing(file) as out:
+            pictures.sheet(shown).save(out, "PNG")
+
+
+def _prune() -> None:
+    reports = sorted((FOLDER / "reports").iterdir(), key=lambda each: (each.stat().st_mtime, each.name))
+    for old in reports[:-KEPT]:
+        shutil.rmtree(old)
+
+
+def _memory(name: str) -> Path:
+    return FOLDER / "seen" / f"{hashlib.sha256(name.encode()).hexdigest()[:12]}.parquet"
+
+
+def _remembered(name: str) -> set[tuple[str, int]]:
+    if not _memory(name).exists():
+        return set()
+    seen = pd.read_parquet(_memory(name))
+    return set(zip(seen["path"], seen["bytes"], strict=True))
+
+
+def remember(name: str, report: Path) -> None:
+    """Leave out of the next look what this one saw, by path and size; what the source no longer has is forgotten."""
+    entries = source.open_unlabelled(name).entries
+    seen = pd.read_csv(report / "images.csv", usecols=["path", "bytes"], dtype={"path": str}, keep_default_na=False)
+    known = _remembered(name) | set(zip(seen["path"], seen["bytes"], strict=True))
+    kept = sorted((each.path, each.bytes) for each in entries if (each.path, each.bytes) in known)
+    with files.replacing(_memory(name)) as out:
+        pd.DataFrame(kept, columns=["path", "bytes"]).to_parquet(out)
+
+
+def main() -> None:
+    name, ref = sys.argv[1:]
+    try:
+        found = look(name, params.load(), ref=ref, only_new=True)
+    except AssayError as error:
+        print(error, file=sys.stderr)
+        sys.exit(error.exit_code)
+    print(json.dumps(asdict(found) | {"report": found.report and found.report.as_posix()}))
+
+
+if __name__ == "__main__":
+    main()
