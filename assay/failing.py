@@ -15,6 +15,8 @@ HASHES = ("pixels", "sha256", "phash")  # say nothing to people
 
 def named(rule: Rule, rows: pd.DataFrame, wrong: pd.Index) -> pd.DataFrame:
     """Return the rows of the table with these indices; those that clash with each other stand together."""
+    if wrong.empty:
+        return NONE
     broken = rows.loc[wrong]
     name = names(rule.table, broken)
     found = pd.DataFrame({"name": name, "value": _values(rule, rows, wrong), "partner": ""}, index=broken.index)
