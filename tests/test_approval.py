@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from cases import LEAST, as_approved, images, sound, with_new, with_row
 from conftest import draw, run
-from test_validate import LEAST, as_approved, images, sound, with_new, with_row
 
 from assay import approval, approve, params, profile, properties, suites
 from assay.errors import AssayError

@@ -7,9 +7,10 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from cases import LEAST, Case, copies, images, sound, with_row
 from click.testing import CliRunner
 from conftest import ROOT
-from test_validate import LEAST, Case, Run, checkout, copies, failed, images, run, sound, with_row  # noqa: F401
+from test_validate import Run, checkout, failed, run  # noqa: F401
 
 from assay import cli, params, suggestion
 from assay.errors import AssayError

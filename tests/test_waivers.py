@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from test_validate import CASES, Run, copies, failed, failing_rows, judged, run, with_row  # noqa: F401
+from cases import CASES, copies, with_row
+from test_validate import Run, failed, failing_rows, judged, run  # noqa: F401
 
 from assay import suites, waivers
 from assay.errors import AssayError, GateClosed
