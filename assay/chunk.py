@@ -3,7 +3,7 @@
 import hashlib
 import pickle
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -65,9 +65,9 @@ def _row(key: str, entry: Entry, content: bytes | OSError) -> dict[str, Any]:
     row: dict[str, Any] = {"key": key, "bytes": entry.bytes, "sha256": None}
     if isinstance(content, OSError):
         reason, named = f"cannot be read: {content.strerror}", measure.named_format(entry.path)
-        return row | asdict(measure.Measurements(decodable=False, reason=reason, named_format=named))
+        return row | vars(measure.Measurements(decodable=False, reason=reason, named_format=named))
     row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return row | asdict(measure.measure(content, entry.path))
+    return row | vars(measure.measure(content, entry.path))
 
 
 def check_seen(rows: list[dict[str, Any]], images: Source, entries: tuple[Entry, ...]) -> None:

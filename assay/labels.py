@@ -47,6 +47,15 @@ def classes(labels: Iterable[str], task: Task) -> tuple[str, ...]:
     return tuple(sorted({name for label in set(labels) for name in names(label, task)}))
 
 
+def counts(images: Iterable[tuple[str, int]], task: Task) -> dict[str, int]:
+    """Return how many images are in each class, sorted by name; `images`: how many have each label."""
+    found: dict[str, int] = {}
+    for label, n_images in images:
+        for name in names(label, task):
+            found[name] = found.get(name, 0) + n_images
+    return dict(sorted(found.items()))
+
+
 def encode(label: str, classes: Sequence[str], task: Task) -> int | tuple[int, ...]:
     """Return the index of the class, or of a multi-label set 1 for each class that the image is in and 0 else [K]."""
     held = names(label, task)

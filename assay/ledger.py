@@ -51,8 +51,9 @@ def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float],
     extended, usable = _with_new(ledger, images), _usable(images)
     group, split = _groups(extended, usable, near)
     extended["group"] = extended["group"].where(extended["group"] != "", group)
-    splits = _fill(extended.assign(split=split), usable, shares)
-    extended["split"] = extended["split"].where(extended["split"] != "", extended["group"].map(splits).fillna(""))
+    lacks = extended.index[extended["split"] == ""]  # few of a grown set: the rest is not looked up
+    filled = extended["group"][lacks].map(_fill(extended.assign(split=split), usable, shares)).fillna("")
+    extended.loc[lacks, "split"] = split[lacks].where(split[lacks] != "", filled)
     return extended
 
 
@@ -210,9 +211,8 @@ def _joined(name: "pd.Series[str]", split: np.ndarray, alike: np.ndarray) -> tup
 
 
 def _fill(ledger: pd.DataFrame, usable: pd.DataFrame, shares: dict[str, float]) -> dict[str, str]:
-    """Return the split of each group: the one it has, or the one that its rarest class lacks most of."""
-    has_split = ledger["split"].isin(SPLITS)
-    splits = dict(ledger.loc[has_split, ["group", "split"]].drop_duplicates("group").itertuples(index=False))
+    """Return the split of each group that has none: the one that its rarest class lacks most of."""
+    splits: dict[str, str] = {}
     given = set(usable["given_split"])
     open_shares = {name: shares[name] for name in SPLITS if name == "train" or name not in given}
     classes = usable.drop_duplicates("sha256").set_index("sha256")["classes"]

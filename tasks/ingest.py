@@ -171,19 +171,19 @@ def _contents(images: source.Source, members: "pd.Series[str]") -> Iterator[tupl
 def summary(rows: pd.DataFrame, task: labels.Task) -> dict[str, Any]:
     """Return the numbers of metrics/data.json; an image counts in each of its classes."""
     used = rows[rows["split"].notna()]
-    sets = [labels.names(label, task) for label in used["label"]]
-    by_class = pd.Series([name for names in sets for name in names], dtype="str").value_counts().sort_index()
-    per_image = round(int(by_class.sum()) / max(len(sets), 1), 4)
-    slugs = labels.slugs(by_class.index)
+    by_class = labels.counts(used["label"].value_counts().items(), task)
+    per_image = round(sum(by_class.values()) / max(len(used), 1), 4)
+    of_sets = {"n_in_no_class": int((used["label"] == "").sum()), "classes_per_image": per_image}
+    slugs = labels.slugs(by_class)
     return {
         "n_images": len(rows),
         "n_set_aside": len(rows) - len(used),
         "n_copies": int(used["pixels"].duplicated().sum()),
         "n_classes": len(by_class),
-        **({"n_in_no_class": sets.count(()), "classes_per_image": per_image} if task == "multi_label" else {}),
-        "imbalance": round(by_class.max() / by_class.min(), 4) if len(by_class) else 0,
+        **(of_sets if task == "multi_label" else {}),
+        "imbalance": round(max(by_class.values()) / min(by_class.values()), 4) if by_class else 0,
         "split": {split: int((used["split"] == split).sum()) for split in manifest.SPLITS},
-        "class": {slugs[label]: int(n) for label, n in by_class.items()},
+        "class": {slugs[label]: n for label, n in by_class.items()},
     }
 
 

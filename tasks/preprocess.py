@@ -7,7 +7,6 @@ parameters and code is remembered beside the pipeline, in a file that may be los
 import hashlib
 import json
 from bisect import bisect_left
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,10 +156,11 @@ def index(
     splits = {}
     for split in manifest.SPLITS:
         own = [(each.members, name) for each, name in zip(plans, names, strict=True) if each.split == split]
-        counts = Counter(name for members, _ in own for label in members["label"] for name in labels.names(label, task))
+        held = pd.concat([members["label"] for members, _ in own] or [pd.Series(dtype="str")])
+        counts = labels.counts(held.value_counts().items(), task)
         splits[split] = records.Split(
             n_images=sum(len(members) for members, _ in own),
-            class_counts=tuple(counts[name] for name in classes),
+            class_counts=tuple(counts.get(name, 0) for name in classes),
             shards=tuple(name for _, name in own),
         )
     channels = records.CHANNELS[p.colour]

@@ -24,6 +24,12 @@ def test_class_name_with_the_separator_is_refused() -> None:
         labels.joined(["cat", "a|b"])
 
 
+def test_image_counts_in_each_of_its_classes() -> None:
+    images = [("sky|bird", 2), ("sky", 3), ("", 4), ("ant", 1)]
+    assert list(labels.counts(images, "multi_label").items()) == [("ant", 1), ("bird", 2), ("sky", 5)]
+    assert labels.counts(images, "single_label") == {"": 4, "ant": 1, "sky": 3, "sky|bird": 2}
+
+
 def test_classes_are_those_of_all_labels() -> None:
     assert labels.classes(["b|c", "", "a"], "multi_label") == ("a", "b", "c")
     assert labels.classes(["b|c", "a"], "single_label") == ("a", "b|c")
