@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from cases import as_approved, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_validate import as_approved, images
 
 from assay import drift, survey
 from assay.profile import Profile
