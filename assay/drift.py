@@ -8,6 +8,7 @@ among the new ones, so that a change of the shares alone is none of the pixels; 
 Images of one group (a patient, a film, a day) are alike, so new ones differ from the approved even when all is well,
 the more the fewer groups they are. How much is measured, not assumed: whole groups are drawn from the approved data as
 the new ones might have been, again and again. `Null` keeps what 99 of 100 such draws do not exceed in any property.
+No group is drawn twice into one sample, for no batch holds one twice: with few groups those that do are far out.
 
 Shapes: P properties, K edges, C = 2 K + 1 cells, S strata, U units that are drawn whole, R draws.
 """
@@ -113,14 +114,22 @@ def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.nd
     of_units = counts(cells[kept], of, len(chosen)).reshape(len(chosen), -1)
     strata_of_units = _table(of, strata[kept], len(chosen), len(reference))
     classes_of_units = np.stack([np.bincount(of, each, len(chosen)) for each in classes[kept].T], axis=1)
-    limits, label_limits = [], []
+    limits: list[np.ndarray] = []
+    label_limits: list[float] = []
+    order = random.permuted(np.tile(np.arange(len(chosen)), (REDRAWS, 1)), axis=1)
     for n_drawn in DRAWS:
-        drawn = random.integers(0, len(chosen), (REDRAWS, n_drawn))
-        times = _table(np.arange(REDRAWS).repeat(n_drawn), drawn.ravel(), REDRAWS, len(chosen))
+        if n_drawn > max(1, len(chosen) // 2):  # too many of all for a draw to differ from them: by the law instead
+            limits.append(limits[-1] / np.sqrt(2))
+            label_limits.append(label_limits[-1] / np.sqrt(2))
+            continue
+        times = _table(np.arange(REDRAWS).repeat(n_drawn), order[:, :n_drawn].ravel(), REDRAWS, len(chosen))
         samples = (times @ of_units).reshape(REDRAWS, *reference.shape[1:])
-        limits.append(_family(distances(samples, times @ strata_of_units, reference)))
+        apart = distances(samples, times @ strata_of_units, reference)
         labels = label_distance(times @ classes_of_units, classes_of_units.sum(axis=0))
-        label_limits.append(np.quantile(labels, FAMILY))
+        # A draw is a part of what it is compared with, and nearer to it by so much than new units are.
+        nearer = np.sqrt(1 - min(n_drawn / len(chosen), 0.5))
+        limits.append(_family(apart) / nearer)
+        label_limits.append(float(np.quantile(labels, FAMILY) / nearer))
     return Null(n_units=len(names), properties=np.stack(limits, axis=1), labels=np.array(label_limits))
 
 

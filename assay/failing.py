@@ -58,7 +58,8 @@ def _values(rule: Rule, rows: pd.DataFrame, wrong: pd.Index) -> "pd.Series[str]"
         return broken["label"].map(lambda label: wording.text(label) + _ask(wording.nearest(label, known)))
     columns = [column for column in rule.columns if column not in HASHES]
     columns = columns[-1:] if rule.type == wording.AGREE else columns
-    shown = [broken[c].map(wording.percent if c == "share" else wording.text).astype("str") for c in columns]
+    columns = ["mode", *columns] if rule.column == "mode_share" else columns
+    shown = [broken[c].map(wording.percent if c in wording.SHARES else wording.text).astype("str") for c in columns]
     return shown[0].str.cat(shown[1:], sep=", ") if shown else pd.Series("", index=wrong)
 
 

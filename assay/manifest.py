@@ -44,6 +44,7 @@ SCHEMA = pa.schema(
         ("white_share", pa.float64()),  # of grey above 247, [0, 1]
         ("sharpness", pa.float64()),  # standard deviation of grey's Laplacian
         ("saturation", pa.float64()),  # mean of HSV's S, [0, 1]
+        ("clipped_share", pa.float64()),  # of pixels with a channel above 252, [0, 1]
         *((f"p{percent}", pa.int64()) for percent in (1, 5, 50, 95, 99)),  # percentiles of grey
         ("minimum", pa.int64()),  # of all channels of all pixels, [0, 255]
         ("maximum", pa.int64()),

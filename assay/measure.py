@@ -47,6 +47,7 @@ class Measurements:
     white_share: float | None = None
     sharpness: float | None = None
     saturation: float | None = None
+    clipped_share: float | None = None
     p1: int | None = None
     p5: int | None = None
     p50: int | None = None

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 QUARTILE, TWENTIETH = 0.6745, 1.6449  # where a normal distribution has them, in standard deviations
-LEAST = {"low_entropy": 0.2, "partial": 0.02, "odd_aspect": np.log(2) / 5, "odd_size": np.log(4) / 5}
+LEAST = {"clipped": 0.05, "low_entropy": 0.2, "partial": 0.02, "odd_aspect": np.log(2) / 5, "odd_size": np.log(4) / 5}
 LEAST_OF_LOGARITHMS = 0.1
 
 Scores = Callable[[pd.DataFrame], np.ndarray]
@@ -33,6 +33,8 @@ def _log(values: "pd.Series[float]") -> np.ndarray:
 ONE_SIDED: dict[str, Scores] = {
     "dark": lambda rows: -_log(rows["p99"] + 1),  # dark to its brightest spot: a night sky has stars
     "bright": lambda rows: -_log(256 - (rows["p50"] + rows["brightness"]) / 2),
+    # A third of a picture may be clipped that is bright nowhere else: a dark scene, exposed too long.
+    "clipped": lambda rows: _plain(rows["clipped_share"]),
     "washed_out": lambda rows: -_log(rows["p99"] - rows["p1"] + 4),
     "low_entropy": lambda rows: -_plain(rows["entropy"]),
     # Little contrast makes little sharpness; the root, for contrast is not all.

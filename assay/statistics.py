@@ -8,6 +8,7 @@ import math
 import numpy as np
 
 END_LEVELS = 8  # how many of the 256 count as black, and as many as white: JPEG blurs the last few
+CLIPPED_LEVELS = 3  # of the 256 count as the upper end of a channel: JPEG moves what was 255 by one or two
 FLAT_LEVELS = 2  # by which the pixels of a row may differ that is all one level
 PERCENTILES = (1, 5, 50, 95, 99)
 BLOCK_PX = 8  # of JPEG
@@ -120,11 +121,11 @@ def flat_share(grey: np.ndarray) -> float:
 
 
 def of_colours(rgb: np.ndarray) -> dict[str, float]:
-    """Return the mean of each channel, [0, 255], and the saturation."""
+    """Return the mean of each channel, [0, 255], the saturation and the share of clipped pixels."""
     rows = rgb.reshape(len(rgb), -1).sum(axis=0, dtype=np.int64)  # in this order it is ten times as quick
     totals = rows.reshape(-1, 3).sum(axis=0).tolist()
     means = {name: total / (rgb.size / 3) for name, total in zip(("red", "green", "blue"), totals, strict=True)}
-    return means | {"saturation": saturation(rgb)}
+    return means | {"saturation": saturation(rgb), "clipped_share": clipped_share(rgb)}
 
 
 def saturation(rgb: np.ndarray) -> float:
@@ -133,6 +134,16 @@ def saturation(rgb: np.ndarray) -> float:
     high = np.maximum(np.maximum(red, green), blue)
     low = np.minimum(np.minimum(red, green), blue)
     return float(((high - low) / np.maximum(high, 1)).mean())
+
+
+def clipped_share(rgb: np.ndarray) -> float:
+    """Return the share of pixels, [0, 1], of which a channel has reached its upper end, in uint8 [H, W, 3].
+
+    What was brighter there is lost, and its colour with it; a white object reaches the end in all channels at once.
+    """
+    red, green, blue = np.moveaxis(rgb, -1, 0)
+    high = np.maximum(np.maximum(red, green), blue)
+    return float((high >= 256 - CLIPPED_LEVELS).mean())
 
 
 def border_and_centre(thumbnail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

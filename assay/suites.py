@@ -38,7 +38,8 @@ class Table:
 DRIFT = ("property", "statistic", "limit", "excess", "approved", "present")
 NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # `images`: the manifest, and `listed` (a row of the source's table has it), `has_file`, `unapproved` (what of it was
-# never approved, in words) and the distances of assay/outliers.py, in spreads. `labels`: one row per image and name of
+# never approved, in words), `mode_share` (of the images, with its mode and bit depth) and the distances of
+# assay/outliers.py, in spreads. `labels`: one row per image and name of
 # a class; a null name for an image without a label. `classes` and `splits` count each class of an image that has a
 # split; `share` of the images, in (0, 1]. `pairs`: near-duplicates. `drift` and all to `test_set`: assay/approval.py;
 # the others: assay/shortcuts.py.
@@ -47,7 +48,9 @@ NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # images (`*`); `recorded` one per image that should be or is in a shard; `samples` one per image that was decoded again
 # (`difference`: the greatest of all pixels, in levels of 255).
 TABLES = {
-    "images": Table(columns=(*MEASURED, "listed", "has_file", "unapproved", *outliers.NAMES), rows="images"),
+    "images": Table(
+        columns=(*MEASURED, "listed", "has_file", "unapproved", "mode_share", *outliers.NAMES), rows="images"
+    ),
     "labels": Table(columns=("path", "label", "split"), rows="labels"),
     "classes": Table(
         columns=("label", "n_images", "share", "imbalance", *manifest.SPLITS), rows="classes", named=("label",)

@@ -44,7 +44,7 @@ def build(
         "labels": named,
         "classes": _classes(counts, int(rows["split"].notna().sum())),
         "splits": _splits(counts),
-        "pairs": _pairs(pairs, rows),
+        "pairs": near_duplicates(pairs, rows),
     }
 
 
@@ -56,8 +56,14 @@ def _beside(rows: pd.DataFrame, task: Task, beside: Beside) -> dict[str, pd.Data
 def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
     group = rows["group"].where(rows["group"] != "")
     is_listed = rows["reason"] != manifest.UNLISTED
-    found = rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna())
+    found = rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna(), mode_share=_mode_share(rows))
     return found.assign(unapproved=approval.unlike(approved, rows)).join(outliers.outliers(rows))
+
+
+def _mode_share(rows: pd.DataFrame) -> "pd.Series[float]":
+    """Return the share of the images that have the mode and the depth of each, (0, 1]; NaN: it does not decode."""
+    kind = rows["mode"].str.cat(rows["bit_depth"].astype("str"), sep=" ")
+    return kind.map(kind.value_counts(normalize=True)).astype("float64")
 
 
 def _labels(rows: pd.DataFrame, task: Task) -> pd.DataFrame:
@@ -83,8 +89,15 @@ def _splits(counts: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(TABLES["splits"].columns))
 
 
-def _pairs(pairs: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Return the pairs of which both images are there; one without a split is in no split and across none."""
+def near_duplicates(pairs: pd.DataFrame, rows: pd.DataFrame, aside: "pd.Series[bool] | None" = None) -> pd.DataFrame:
+    """Return `pairs` of which both images are there; one without a split is in no split and across none.
+
+    Nor is one that is set `aside`. Its label counts all the same, if others have it too: what shows the same under two
+    labels is wrong in one of them, and that may be the one that is used.
+    """
+    if aside is not None and aside.any():
+        label = rows["label"].where(~aside | rows["label"].isin(rows.loc[~aside, "label"]))
+        rows = rows.assign(label=label, split=rows["split"].where(~aside)).loc[aside.sort_values(kind="stable").index]
     known = rows.drop_duplicates("path").set_index("path")[["label", "split"]]
     at = np.stack([known.index.get_indexer(pairs[side]) for side in ("path", "partner")])  # 20 times as fast as isin
     is_known = (at >= 0).all(axis=0)

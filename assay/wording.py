@@ -9,6 +9,7 @@ import pandas as pd
 
 from assay.suites import TABLES, Rule
 
+SHARES = ("share", "mode_share")  # shown in per cent
 AGREE = "expect_column_pair_values_to_agree"
 SPELT = "expect_column_values_to_be_spelt_one_way"
 OURS = {  # what a rule demands whose type does not say it, or not well
@@ -75,7 +76,7 @@ def demand(rule: Rule) -> str:
 
 
 def _bounds(rule: Rule) -> str:
-    number = percent if rule.column == "share" else text
+    number = percent if rule.column in SHARES else text
     low, high = rule.arguments.get("min_value"), rule.arguments.get("max_value")
     least = "more than" if rule.arguments.get("strict_min") else "at least"
     most = "less than" if rule.arguments.get("strict_max") else "at most"
@@ -87,7 +88,7 @@ def span(values: pd.Series) -> str:
     """Return the smallest and the largest number; nothing for what is not a number."""
     if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values) or values.isna().all():
         return ""
-    show = percent if values.name == "share" else text
+    show = percent if values.name in SHARES else text
     low, high = show(values.min()), show(values.max())
     return low if low == high else f"{low} to {high}"
 

@@ -50,7 +50,10 @@ def main(p: params.Params) -> None:
     of_images = expectations.check([rule for rule in rules if rule.quarantine], whole, excused)
     aside = quarantine.broken(rows, of_images)
     found, of_images = quarantine.settle(rows, of_images, aside, p.gate.max_quarantined_share)
-    left = tables.build(rows[~aside], pairs, task, classes, beside) if found.is_open and aside.any() else whole
+    left = whole
+    if found.is_open and aside.any():
+        left = tables.build(rows[~aside], pairs, task, classes, beside)
+        left["pairs"] = tables.near_duplicates(pairs, rows, aside)
     of_rest = expectations.check([rule for rule in rules if not rule.quarantine], left, excused)
     checked = sorted([*of_images, *of_rest], key=lambda result: rules.index(result.rule))
 

@@ -39,6 +39,7 @@ def images(label: str | None, **of_split: int) -> pd.DataFrame:
         "white_share": 0.0,
         "sharpness": 20.0,
         "saturation": 0.0,
+        "clipped_share": 0.0,
         "p1": 60,
         "p5": 70,
         "p50": 100,
@@ -244,6 +245,17 @@ CASES = {
         said=f"stored upright: 1 of {N + 1} images: orientation must be 1: cat/new.png (6)"
         " (expectations/images.yaml: stored upright)",
     ),
+    "in another mode": Case(
+        table=with_row(mode="CMYK", channels=4),
+        broken={"usual mode": ["cat/new.png"]},
+        said=f"usual mode: 1 of {N + 1} images: mode_share must be at least 2%: cat/new.png ('CMYK', "
+        f"{100 / (N + 1):.4g}%) (expectations/images.yaml: usual mode)",
+    ),
+    "in another depth": Case(
+        table=with_row(bit_depth=16),
+        broken={"usual mode": ["cat/new.png"]},
+        said=f"usual mode: 1 of {N + 1} images: mode_share must be at least 2%: cat/new.png ('L', ",
+    ),
     "cut and decoded all the same": Case(
         table=with_row(flat_share=0.25),
         broken={"whole picture": ["cat/new.png"]},
@@ -258,7 +270,8 @@ CASES = {
         )
         for rule, column, limit, changes in [
             ("not dark", "dark", 6, {"p99": 100, "p1": 0}),
-            ("not bright", "bright", 4, {"p50": 200, "brightness": 200.0}),
+            ("not bright", "bright", 5, {"p50": 200, "brightness": 200.0}),
+            ("not clipped", "clipped", 5, {"clipped_share": 0.4}),
             ("not washed out", "washed_out", 4.5, {"p1": 150}),
             ("not empty", "low_entropy", 5.5, {"entropy": 3.0}),
             ("not blurred", "blurred", 4, {"sharpness": 5.0}),
@@ -271,7 +284,7 @@ CASES = {
     "never approved": Case(
         table=with_row(mode="RGBA"),
         approved=sound(),
-        broken={"kinds of image as approved": ["cat/new.png"]},
+        broken={"kinds of image as approved": ["cat/new.png"], "usual mode": ["cat/new.png"]},
         said=f"kinds of image as approved: 1 of {N + 1} images: unapproved must be '': cat/new.png"
         " ('mode RGBA, approved: L') (expectations/drift.yaml: kinds of image as approved)",
     ),

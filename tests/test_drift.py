@@ -102,6 +102,17 @@ def test_groups_that_are_alike_widen_the_limit_as_new_groups_need() -> None:
     assert above["image"] >= 10
 
 
+def test_few_groups_that_differ_much_do_not_hide_a_batch_that_is_like_none_of_them() -> None:
+    """With a group drawn twice or more, the limit for 4 of 20 such groups would be at the largest distance there is."""
+    random = np.random.default_rng(2)
+    values, group = grouped(random, 24, 40, 3)
+    approved, new = values[group < 20], values[group >= 20]
+    null = null_of(approved, group[group < 20])
+    limit = drift.limit(null.properties, null.n_units, 4)[0]
+    assert one_stratum(new, approved) < limit < 0.9
+    assert one_stratum(new + 20, approved) == 1
+
+
 def test_limit_falls_with_the_units_and_never_exceeds_one() -> None:
     null = null_of(np.random.default_rng(0).normal(size=500), np.arange(500))
     found = [drift.limit(null.properties, null.n_units, n)[0] for n in (1, 4, 16, 64, 256)]

@@ -97,6 +97,17 @@ def test_scores_count_the_images_that_are_named() -> None:
     assert (leak.fault, leak.n, leak.caught) == ("leak q60", 2, 1)
 
 
+def test_a_copy_counts_that_is_named_with_its_original_or_that_goes_no_further() -> None:
+    truth = [inject.Truth("b/1.png", "dup", "scale", "b/2.png")]
+    for hit, caught in [
+        (Hit("image width", "b/1.png", "", is_critical=True), 1),
+        (Hit("image width", "b/2.png", "", is_critical=True), 0),
+        (Hit("usual size", "b/1.png"), 0),
+        (Hit("near-duplicates", "b/2.png", "0.01 b/1.png"), 1),
+    ]:
+        assert scores(truth, [hit])[0].caught == caught, hit
+
+
 def test_faults_go_through_the_real_stages(set_: list[Picture], tmp_path: Path) -> None:
     checkout(tmp_path / "checkout", ["china", "flower"])
     for name in ("zero_byte", "label_null"):

@@ -13,7 +13,7 @@ from test_image import encode
 from assay import manifest, outliers
 from assay.measure import measure
 
-LIMITS = {"dark": 6, "bright": 4, "washed_out": 4.5, "low_entropy": 5.5, "blurred": 4, "noisy": 4.5}
+LIMITS = {"dark": 6, "bright": 5, "clipped": 5, "washed_out": 4.5, "low_entropy": 5.5, "blurred": 4, "noisy": 4.5}
 LIMITS |= dict.fromkeys(["blocky", "partial", "odd_aspect", "odd_size"], 5)
 
 
@@ -48,6 +48,7 @@ SOUND = [encode(scene(seed)) for seed in range(120)]
 FAULTS = {
     "dark": lambda image: levels(image, 0.15),
     "bright": lambda image: levels(image, 3, 100),
+    "clipped": lambda image: levels(image, 3),
     "washed_out": lambda image: levels(image, 0.1, 150),
     "low_entropy": lambda image: Image.new("RGB", image.size, (90, 90, 90)),
     "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(7)),
@@ -71,6 +72,22 @@ def test_set_of_which_every_image_is_so_has_no_outliers() -> None:
     for name in ("dark", "blurred", "noisy", "partial"):
         found = outliers.outliers(table([encode(FAULTS[name](scene(seed))) for seed in range(60)]))
         assert (found <= pd.Series(LIMITS)).all().all(), name
+
+
+def test_night_with_all_that_is_lit_burnt_out_is_clipped_though_it_is_not_bright() -> None:
+    burnt = [np.array(levels(scene(seed), 3)) for seed in range(3)]
+    for pixels in burnt:
+        pixels[40:] //= 16
+    found = outliers.outliers(table([*(encode(Image.fromarray(pixels)) for pixels in burnt), *SOUND])).head(3)
+    assert (found["bright"] <= LIMITS["bright"]).all()
+    assert (found["clipped"] > LIMITS["clipped"]).all(), found["clipped"]
+
+
+def test_set_before_white_has_none_that_are_clipped() -> None:
+    white = [Image.new("RGB", (96, 80), "white") for _ in range(60)]
+    for seed, canvas in enumerate(white):
+        canvas.paste(scene(seed).resize((30 + seed // 2, 40)), (20, 20))
+    assert (outliers.outliers(table([encode(each) for each in white]))["clipped"] <= LIMITS["clipped"]).all()
 
 
 def test_letterbox_is_not_partial() -> None:

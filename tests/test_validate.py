@@ -14,7 +14,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from cases import CASES, Case, N, copies, images, sound, with_row, write_data
+from cases import CASES, NEAR, Case, N, copies, images, sound, with_row, write_data
 from conftest import ROOT, set_params
 from sklearn.datasets import load_digits
 
@@ -164,6 +164,18 @@ def test_what_is_set_aside_counts_nowhere_else(run: Run) -> None:
         ("image width", "set aside"),
         ("known class", "set aside"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("label", "told"), [("dog", ["near-duplicates of one label"]), ("cat", []), ("zebra", []), (None, [])]
+)
+def test_near_duplicate_that_is_set_aside_is_no_copy_and_leaks_nothing_but_its_label_counts(
+    run: Run, label: str | None, told: list[str]
+) -> None:
+    table = with_row(width_px=4, label=label, split="test" if label else None)
+    results = run(Case(table=table, broken={}, said="", pairs=NEAR), max_quarantined_share=0.01)
+    assert list(failed(results)) == told
+    assert results["quarantine"]["n_images"] == 1
 
 
 def test_rule_on_two_images_sets_none_aside(run: Run) -> None:

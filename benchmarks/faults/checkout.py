@@ -87,9 +87,20 @@ def validated(folder: Path, variant: inject.Variant) -> Said:
         return _said(paths)
 
 
-def _run(table: Path) -> None:
+def measured(folder: Path, table: Path) -> Path:
+    """Measure the images of a table, and return the folder of what is remembered of them."""
+    with _inside(folder):
+        _ingest(table)
+        return (folder / params.load().paths.memo.images).absolute()
+
+
+def _ingest(table: Path) -> None:
     cli.cli(["snapshot", f"table:{table}"], standalone_mode=False)
     ingest.main(params.load())
+
+
+def _run(table: Path) -> None:
+    _ingest(table)
     validate.main(params.load())
 
 

@@ -39,8 +39,8 @@ def blank(level: int) -> Change:
     return levels(lambda values, _: np.full(values.shape, level))
 
 
-def blur(share: float) -> Change:
-    return lambda image, _: image.filter(ImageFilter.GaussianBlur(share * image.width))
+def blur(share: float, least_px: float = 0) -> Change:
+    return lambda image, _: image.filter(ImageFilter.GaussianBlur(max(share * image.width, least_px)))
 
 
 def scale(factor: float, across: float = 1.0, resample: Image.Resampling = Image.Resampling.BICUBIC) -> Change:
@@ -227,7 +227,7 @@ DRIFTS: dict[str, Change] = {
     "gain_80": gain(0.8),
     "gain_95": gain(0.95),
     "gamma": levels(lambda values, _: 255 * (values / 255) ** 1.5),
-    "blur": blur(0.005),
+    "blur": blur(0.005, least_px=0.5),  # less than half a pixel changes less than a JPEG at quality 95 does
     "jpeg_q30": jpeg(30),
     "noise": noise(6),
     "half_res": half_resolution,

@@ -253,7 +253,10 @@ def with_shortcut(set_: Sequence[Picture], name: str, k: int) -> Variant:
 
 
 def write(folder: Path, variant: Variant, *, only_approved: bool = False) -> None:
-    """Make the folder hold the variant; a file that has the right bytes already keeps its time and inode."""
+    """Make the folder hold the variant; a file that has the right bytes already keeps its time and inode.
+
+    So does one that lies in `kept` with these bytes: it is the same file under another name.
+    """
     images = folder / "images"
     wanted = [item for item in variant.items if not (only_approved and item.is_new)]
     contents = {images / item.path: item.content for item in wanted if item.content is not None}
@@ -263,7 +266,12 @@ def write(folder: Path, variant: Variant, *, only_approved: bool = False) -> Non
     for file, content in contents.items():
         if file not in there or file.read_bytes() != content:
             file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(content)
+            kept = folder / "kept" / file.relative_to(images)
+            if kept.exists() and kept.read_bytes() == content:
+                file.unlink(missing_ok=True)
+                file.hardlink_to(kept)
+            else:
+                file.write_bytes(content)
     _write_table(images / "table.csv", [item for item in wanted if item.listed])
     if variant.has_batch:
         _write_table(folder / "approved.csv", [item for item in variant.items if not item.is_new])

@@ -3,8 +3,8 @@
 import importlib.util
 import io
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -45,6 +45,18 @@ def draw(name: str, n_images: int, seed: int = 0) -> list[Picture]:
     `name`: elpv, or a source as `assay snapshot` takes it. Another seed draws others.
     """
     listed = elpv_table() if name == "elpv" else source_table(name)
+    return sorted(_decoded(_drawn(listed, n_images, seed)), key=lambda picture: picture.path)
+
+
+def redraw(every: Sequence[Picture], n_images: int, seed: int) -> list[Picture]:
+    """Return about so many of the pictures, as `draw` would."""
+    listed = pd.DataFrame({"path": [each.path for each in every], "group": [each.group for each in every]})
+    rows = _drawn(listed, n_images, seed).sort_values("path")
+    return [replace(every[at], split=split) for at, split in zip(rows.index, rows["split"], strict=True)]
+
+
+def _drawn(listed: pd.DataFrame, n_images: int, seed: int) -> pd.DataFrame:
+    """Return the rows of whole groups, with a `split`."""
     random = np.random.default_rng(seed)
     groups = [rows for _, rows in listed.groupby("group")]
     chosen: list[pd.DataFrame] = []
@@ -53,8 +65,7 @@ def draw(name: str, n_images: int, seed: int = 0) -> list[Picture]:
             break
         chosen.append(groups[at])
     rows = pd.concat(chosen)
-    rows["split"] = _splits(rows)
-    return sorted(_decoded(rows), key=lambda picture: picture.path)
+    return rows.assign(split=_splits(rows))
 
 
 def _splits(rows: pd.DataFrame) -> list[str]:

@@ -29,9 +29,15 @@ class Hit:
     rule: str
     name: str
     mentions: str = ""
+    is_critical: bool = False
 
     def tells_of(self, path: str) -> bool:
         return path == self.name or path in self.name.split("/") or path in self.mentions
+
+    def finds(self, truth: Truth) -> bool:
+        """Say whether this is what was put in: of a copy it names the original too, or lets the copy go no further."""
+        is_copy_told = not truth.partner or self.tells_of(truth.partner)
+        return self.tells_of(truth.path) and (is_copy_told or (self.is_critical and self.name == truth.path))
 
 
 @dataclass
@@ -57,9 +63,7 @@ def scores(truth: Iterable[Truth], hits: Iterable[Hit]) -> list[Score]:
     for each in truth:
         is_copy = each.fault in faults.RELATIONS
         score = found.setdefault(name := f"{each.fault} {each.param}" if is_copy else each.fault, Score(name))
-        rules = {
-            hit.rule for hit in hits if hit.tells_of(each.path) and (not each.partner or hit.tells_of(each.partner))
-        }
+        rules = {hit.rule for hit in hits if hit.finds(each)}
         score.n += 1
         score.caught += bool(rules)
         score.by.update(rules)
