@@ -70,7 +70,7 @@ def send(alert: Alert) -> tuple[str, ...]:
         return ()
     try:
         flush()
-        repeats, since = outbox.note(alert.cause)
+        repeats, since = _note(alert.cause)
         if repeats is None:
             return ()
         body, dead = alert.body(repeats, since), []
@@ -83,6 +83,15 @@ def send(alert: Alert) -> tuple[str, ...]:
     except Exception:  # a full disk, a broken state file
         log.exception("alert: not sent: %s", alert.title)
         return tuple(outbox.receiver(url) for url in urls)
+
+
+def _note(cause: str) -> tuple[int | None, str]:
+    """Return what `outbox.note` does; where nothing can be written, each message is the first: a full disk is told."""
+    try:
+        return outbox.note(cause)
+    except OSError:
+        log.exception("alert: %s cannot be written", outbox.FOLDER)
+        return 0, ""
 
 
 def flush(delivered: Iterable[str] = ()) -> None:

@@ -1,22 +1,40 @@
 """Git, as the library uses it: its own command line, whose errors become one line."""
 
+import ctypes
 import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 
 from assay.errors import AssayError
+
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+PR_SET_PDEATHSIG = 1
 
 
 def run(*arguments: str, folder: Path = Path(), about: str = "git") -> str:
     """Return what git printed in the folder; raises `AssayError` that begins with `about` if it refuses."""
     command = ["git", *arguments]
     done = subprocess.run(
-        command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | {"LC_ALL": "C"}
+        command,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"LC_ALL": "C"},
+        preexec_fn=_end_with_parent,
     )
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"ended with {done.returncode}"
         raise AssayError(f"{about}: git {arguments[0]}: {said}")
     return done.stdout.rstrip("\n")
+
+
+def _end_with_parent() -> None:
+    """Have a push end, and remove its locks, when we are killed. Nothing may be loaded here, between fork and exec."""
+    if LIBC:
+        LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def has(revision: str, folder: Path = Path()) -> bool:

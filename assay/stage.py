@@ -40,12 +40,20 @@ def run(name: str, main: Callable[[params.Params], None]) -> NoReturn:
     if code:
         print(message, file=sys.stderr, flush=True)
     if outcome := os.environ.get(OUTCOME):
-        Path(outcome).write_text(json.dumps({"exit_code": code, "message": message}))
+        _leave(Path(outcome), {"exit_code": code, "message": message})
     elif code:
         alert.send(news.of_stage(name, code, message))
     else:
         outbox.forget(f"{name}:")
     sys.exit(code)
+
+
+def _leave(file: Path, outcome: dict[str, Any]) -> None:
+    """Write it whole or, on a full disk, not at all: the flow then has what was printed."""
+    try:
+        file.write_text(json.dumps(outcome))
+    except OSError:
+        file.unlink(missing_ok=True)
 
 
 def _attempt(name: str, main: Callable[[params.Params], None]) -> tuple[int, str]:

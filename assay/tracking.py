@@ -170,6 +170,12 @@ def check_locks(folder: Path) -> None:
         raise AssayError(f"{file} is broken") from None
 
 
+def check_stages(folder: Path) -> None:
+    """Raise `AssayError` if dvc.yaml or dvc.lock is broken: DVC, killed while it writes, leaves half a dvc.lock."""
+    with opened("retrain", folder) as repo:
+        list(repo.index.stages)
+
+
 def reach(folder: Path) -> str:
     """Return why the default remote cannot be read, empty if it can."""
     try:

@@ -76,6 +76,9 @@ def _read(folder: Path) -> dict[str, str | None] | None:
         found: dict[str, str | None] = files.read_json(folder / READY)
         branch = git.run("branch", "--show-current", folder=folder)
         git.run("status", "--porcelain", folder=folder)
+        tracking.check_stages(folder)
+        if Path(git.run("rev-parse", "--path-format=absolute", "--git-path", "index.lock", folder=folder)).exists():
+            return None  # a power cut while git wrote its index
     except (OSError, ValueError, AssayError):
         return None
     return {"ref": "", "last": "", "base": ""} | found | {"branch": branch}

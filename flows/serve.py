@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -34,14 +33,7 @@ def wait_for_server() -> None:
     """Return when the server answers; raises `AssayError` if it does not in time, or none is named."""
     if not PREFECT_API_URL.value():
         raise AssayError("serve-flows: no server; `export PREFECT_API_URL=http://127.0.0.1:4200/api`")
-    end = time.monotonic() + PATIENCE_S
-    while True:
-        try:
-            return server.check()
-        except AssayError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(2)
+    server.wait(PATIENCE_S)
 
 
 def collapse(deployment: Any) -> int:

@@ -17,8 +17,9 @@ from prefect.states import Completed, Failed
 
 from assay import alert, files, news, outbox
 from assay.errors import AssayError, GateClosed
-from flows import child, dag, reproduce
+from flows import child, dag, reproduce, server
 
+PATIENCE_S = 3600  # for a server that is away between two stages; a training does not need it
 Ends = dict[str, State[Any]]  # of the stages that were reached, in their order
 
 
@@ -32,9 +33,13 @@ logging.getLogger("prefect.task_runs").addFilter(_is_news)
 
 
 def run(stages: list[dag.Stage], folder: Path, ask_again: Callable[[str, State[Any]], bool] = lambda *_: False) -> Ends:
-    """Run the stages until one ends badly, as `dvc repro` does; `ask_again` says whether that one is to be repeated."""
+    """Run the stages until one ends badly, as `dvc repro` does; `ask_again` says whether that one is to be repeated.
+
+    Raises `AssayError` if Prefect's server is away between two of them, and stays away.
+    """
     ends: Ends = {}
     for each in stages:
+        server.wait(PATIENCE_S)  # Prefect asks it for the slots of the stage's tags
         run = reproduce_stage.with_options(name=each.name, task_run_name=each.name, **each.options)
         while True:
             end = run(each.name, folder, return_state=True, wait_for=[ends[name] for name in each.upstream])
@@ -44,6 +49,7 @@ def run(stages: list[dag.Stage], folder: Path, ask_again: Callable[[str, State[A
         if not end.is_completed():
             break
         outbox.forget(f"{each.name}:")
+    server.wait(PATIENCE_S)  # what comes now is shown there
     return ends
 
 
@@ -76,10 +82,11 @@ def _reproduce(name: str, folder: Path) -> dict[str, Any]:
     """Return the last word of `flows.reproduce`; no process of it is left behind."""
     # An older one, should the child die before it can do this.
     (folder / reproduce.OUTCOME).unlink(missing_ok=True)
-    code, said, _ = child.run("flows.reproduce", name, folder=folder, log=get_run_logger())
-    if not said:
-        return {"state": "failed", "exit_code": 1, "message": f"{name}: DVC's process ended without a word ({code})"}
-    end: dict[str, Any] = json.loads(said)
+    code, said, last = child.run("flows.reproduce", name, folder=folder, log=get_run_logger())
+    end: dict[str, Any] = {"state": "failed", "exit_code": 1}
+    end |= json.loads(said) if said else {"message": f"{name}: DVC's process ended without a word ({code})"}
+    if end["state"] == "failed" and not (folder / reproduce.OUTCOME).exists() and last:
+        end["message"] += f"; the last line before: {last[-1].removeprefix(f'{name}: ')}"
     return end
 
 

@@ -1,6 +1,7 @@
 """Alerts reach real receivers on this machine, HTTP and SMTP, once per cause, and never stop a run."""
 
 import base64
+import errno
 import io
 import json
 import logging
@@ -320,3 +321,14 @@ def test_sheet_keeps_proportions_and_order() -> None:
     assert shown[4 + 20, 4 + 100].tolist() == [255, 0, 0]
     assert shown[4 + 40, 4 + 100].tolist() == [255, 255, 255]
     assert shown[4 + 100, 4 + 132 + 10].tolist() == [0, 0, 255]
+
+
+def test_full_disk_is_told_although_nothing_can_be_written_down(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(cause: str) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device", cause)
+
+    monkeypatch.setattr(outbox, "note", full)
+    with receiving() as (url, received):
+        monkeypatch.setenv(alert.URLS, url)
+        assert alert.send(NEWS) == ()
+    assert [each["title"] for each in received] == [NEWS.title]

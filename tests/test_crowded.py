@@ -1,4 +1,4 @@
-"""Two runs at once in one checkout: the second waits or says why not, and the first is not harmed."""
+"""Others at work in the checkout of a run: they wait or are told why not, and what is recorded is what happened."""
 
 import os
 import subprocess
@@ -84,3 +84,63 @@ def test_dvc_repro_beside_a_flow_is_refused_and_the_flow_goes_on(
     Path("go").touch()
     assert flow.wait() == 0
     assert "didn't change, skipping" in repro().stdout
+
+
+RUNS = {"dvc": lambda: repro("--wait-for-lock").returncode, "flow": lambda: run_flow(tasks=1).code}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", RUNS)
+def test_data_edited_while_a_stage_reads_them_are_not_recorded_as_what_it_read(
+    run: str, repo: Path, server: None
+) -> None:
+    declare({"validate": STAGES["validate"]})
+    edited = Path("data.json").read_text().replace("1797", "1798")
+    does("validate", f"Path('data.json').write_text({edited!r})")
+    assert RUNS[run]() != 0
+    assert not Path("dvc.lock").exists()
+    Path("validate.does").unlink()
+    assert RUNS[run]() == 0
+    assert Path("reports/validation/results.json").read_text() == edited
+    assert "didn't change, skipping" in repro().stdout
+
+
+HOLD = """
+import time
+from pathlib import Path
+from dvc.repo import Repo
+with Repo() as repo, repo.lock:
+    Path("held").touch()
+    time.sleep(6)  # DVC gives up after 3
+"""
+# At its end the stage lets another DVC command take the lock that DVC needs to record it.
+END = [
+    "import subprocess",
+    f"holder = subprocess.Popen([sys.executable, '-c', {HOLD!r}], start_new_session=True)",
+    "while not Path('held').exists(): time.sleep(0.1)",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", RUNS)
+def test_result_is_kept_where_another_dvc_command_works_at_the_moment_a_stage_ends(
+    run: str, repo: Path, server: None
+) -> None:
+    declare({"validate": STAGES["validate"]})
+    does("validate", *END)
+    assert RUNS[run]() == 0
+    assert "didn't change, skipping" in repro().stdout
+
+
+@pytest.mark.slow
+def test_plain_dvc_repro_loses_that_result_and_dvc_commit_saves_it_as_the_docs_say(repo: Path) -> None:
+    declare({"validate": STAGES["validate"]})
+    does("validate", *END)
+    done = repro()
+    assert done.returncode == 255
+    assert "Unable to acquire lock" in done.stderr
+    saved = "dvc --wait-for-lock commit -f validate"
+    subprocess.run([sys.executable, "-m", *saved.split()], check=True)
+    assert "didn't change, skipping" in repro().stdout
+    docs = (Path(__file__).parents[1] / "docs/operations.md").read_text()
+    assert saved.replace("validate", "STAGE") in docs

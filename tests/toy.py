@@ -85,6 +85,7 @@ STAGES: dict[str, Any] = {
         "deps": ["${paths.manifest}", "${paths.model}", "${paths.champions}"],
         "outs": [{"${paths.candidate}": {"cache": False}}, "${paths.evaluation}"],
         "metrics": [{"${paths.metrics.eval}": {"cache": False}}],
+        "meta": {"prefect": {"tags": ["cpu"]}},
     },
 }
 

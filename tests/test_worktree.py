@@ -1,0 +1,62 @@
+"""Where a retraining works: continued where it is whole, begun anew where it is not, on top of the last one."""
+
+from pathlib import Path
+
+import pytest
+import toy
+
+from assay import worktree
+from assay.errors import AssayError
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A repository with `dvc.lock` on main, and another on the branch of a retraining, which main does not have yet."""
+    toy.run(tmp_path, "git", "init", "-q", "-b", "main", "checkout")
+    folder = tmp_path / "checkout"
+    toy.run(folder, "git", "config", "user.email", "tester@example.org")
+    toy.run(folder, "git", "config", "user.name", "Tester")
+    toy.run(folder, "dvc", "init", "-q")
+    commit(folder, "a\n")
+    toy.run(folder, "git", "switch", "-q", "-c", "retrain/1")
+    commit(folder, "a\nb\n")
+    toy.run(folder, "git", "switch", "-q", "main")
+    return folder
+
+
+def commit(folder: Path, text: str) -> None:
+    (folder / "dvc.lock").write_text(text)
+    toy.run(folder, "git", "add", "-A")
+    toy.run(folder, "git", "commit", "-qm", "x")
+
+
+def test_whole_one_is_continued_and_one_that_a_power_cut_left_is_begun_anew(checkout: Path) -> None:
+    first = worktree.ready("main", checkout)
+    assert not first.continued
+    assert worktree.ready("main", checkout).continued
+    Path(toy.run(first.folder, "git", "rev-parse", "--git-path", "index.lock")).touch()
+    assert not worktree.ready("main", checkout).continued
+    (first.folder / "dvc.yaml").write_text("stages: {make: {cmd: make, outs: [made]}}")
+    (first.folder / "dvc.lock").unlink()
+    assert worktree.ready("main", checkout).continued
+    (first.folder / "dvc.lock").touch()  # DVC opens it, and then writes
+    assert not worktree.ready("main", checkout).continued
+    (first.folder / worktree.READY).write_text('{"ref": "4')
+    assert not worktree.ready("main", checkout).continued
+
+
+def test_dvc_lock_that_both_changed_is_that_of_the_retraining(checkout: Path) -> None:
+    commit(checkout, "a\nc\n")
+    tree = worktree.ready("main", checkout)
+    assert (tree.folder / "dvc.lock").read_text() == "a\nb\n"
+    toy.run(tree.folder, "git", "merge-base", "--is-ancestor", "main", "HEAD")
+
+
+def test_conflict_that_git_cannot_decide_says_what_a_person_must_do_and_that_helps(checkout: Path) -> None:
+    toy.run(checkout, "git", "rm", "-q", "dvc.lock")
+    toy.run(checkout, "git", "commit", "-qm", "no dvc.lock")
+    for _ in range(2):
+        with pytest.raises(AssayError, match=r"dvc\.lock(.|\n)*git branch -D retrain/1$"):
+            worktree.ready("main", checkout)
+    toy.run(checkout, "git", "branch", "-q", "-D", "retrain/1")
+    assert not (worktree.ready("main", checkout).folder / "dvc.lock").exists()
