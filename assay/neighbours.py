@@ -32,6 +32,7 @@ AT = (np.arange(SIDE_PX) + 0.5) / (SIDE_PX / 2) - 1  # the middles of the pixels
 MARGIN, SOFT = 0.03, 0.15  # of half a side: not looked at, and looked at less and less
 NOISE = 50.0  # grey levels squared: where the contrast is less, a difference counts less
 
+LOOKED_AT = 4096  # images that a look is taken of, or a few more
 CROWD = 5  # candidates per image that are looked for: where more are expected, the radius is smaller
 # What is hashed of an image besides itself: shift and zoom, of half a side, down and across. A shift in the one
 # direction finds one in the other, and a crop finds what it was cropped from, for any image may be the first of a pair.
@@ -64,10 +65,11 @@ def look(thumbnails: Thumbnails) -> Look:
 
     The larger the set and the more alike its images are, the fewer bits.
     """
-    sample = thumbnails[:: max(1, len(thumbnails) // 4096)]
-    middle = np.median(_spectrum(sample, *WAVES[0]), axis=0) if len(sample) else np.zeros(hamming.BITS)
+    n = len(thumbnails)
+    sample = np.arange(0, n, max(1, n // LOOKED_AT))
+    middle = np.median(_spectrum(thumbnails[sample], *WAVES[0]), axis=0) if n else np.zeros(hamming.BITS)
     found = tuple(round(float(each), 5) for each in middle)
-    return Look(found, _radius(codes(thumbnails, np.arange(len(thumbnails)), found)[0]))
+    return Look(found, _radius(codes(thumbnails, sample, found)[0], n))
 
 
 def candidates(thumbnails: Thumbnails, how: Look) -> np.ndarray:
@@ -125,14 +127,17 @@ def _noise(down: np.ndarray, across: np.ndarray) -> float:
     return NOISE * float((down**2).sum() * (across**2).sum())
 
 
-def _radius(hashes: np.ndarray) -> int:
-    """Return the largest radius at which `CROWD` pairs per image are expected, and one hash per key of two bands."""
-    quick = int(2 * hamming.BITS / max(8, np.log2(max(1, len(hashes))))) - 2
+def _radius(hashes: np.ndarray, n: int) -> int:
+    """Return the largest radius at which `CROWD` pairs per image are expected, and one hash per key of two bands.
+
+    `hashes`: of a sample of the n images.
+    """
+    quick = int(2 * hamming.BITS / max(8, np.log2(max(1, n)))) - 2
     distinct = np.unique(hashes)
     some = distinct[:: max(1, len(distinct) // 2000)]
     bits = np.concatenate([np.empty(0, np.uint8), *(np.bitwise_count(one ^ some[:i]) for i, one in enumerate(some))])
     share = np.cumsum(np.bincount(bits, minlength=hamming.BITS)) / max(1, len(bits))
-    return min(quick, max(0, int((share * len(hashes) / 2 <= CROWD).sum()) - 1))
+    return min(quick, max(0, int((share * n / 2 <= CROWD).sum()) - 1))
 
 
 def _slopes(shift: float, zoom: float) -> np.ndarray:

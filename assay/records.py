@@ -54,11 +54,12 @@ def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
     unnamed = folder / f".{split}-{uuid.uuid4().hex}.tmp"  # several are written at once, of one split too
     content = hashlib.sha256()
     try:
-        with files.replacing(unnamed) as out:
+        with files.replacing(unnamed) as out, files.flowing(out) as flow:
             for example in examples:
                 for part in _record(example):
                     out.write(part)
                     content.update(part)
+                flow()
         name = _name(content.hexdigest(), split)
         unnamed.replace(folder / name)
     finally:

@@ -57,8 +57,8 @@ def drawn(n: int, folder: Path) -> np.ndarray:
 
 
 def print_time(n: int, folder: Path) -> None:
-    thumbnails, start = drawn(n, folder), time.process_time()
-    how = neighbours.look(thumbnails)
+    thumbnails = drawn(n, folder)
+    start, how = time.process_time(), neighbours.look(thumbnails)
     codes, hashed = neighbours.codes(thumbnails, np.arange(n), how.middle), time.process_time() - start
     with peak() as most:
         cpu, wall = time.process_time(), time.perf_counter()
