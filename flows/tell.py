@@ -5,16 +5,23 @@ is told twice; and what an automation did deliver is not sent again when the rec
 """
 
 import logging
-from contextlib import suppress
 
 from prefect import get_client
 from prefect.events import emit_event
-from prefect.events.filters import EventFilter, EventNameFilter, EventOccurredFilter, EventRelatedFilter
+from prefect.events.filters import (
+    EventFilter,
+    EventNameFilter,
+    EventOccurredFilter,
+    EventRelatedFilter,
+    EventResourceFilter,
+)
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.types import DateTime
 
 from assay import alert, outbox
 
 UNDELIVERED = "assay.alert.undelivered"
+EVENTS = 50  # the most that the server gives at once; its client asks for 100, which is refused
 
 log = logging.getLogger(__name__)
 
@@ -51,11 +58,16 @@ def flush() -> None:
 
 def _was_delivered(letter: outbox.Letter) -> bool:
     """Say whether an automation's notification went out for this letter; no, if the server cannot say."""
-    with suppress(Exception), get_client(sync_client=True) as client:
-        since = EventOccurredFilter(since=DateTime.fromisoformat(letter.written))
-        events = client.read_events(EventFilter(occurred=since, event=EventNameFilter(name=[UNDELIVERED]))).events
-        mine = [event.id for event in events if event.resource.get("assay.letter") == letter.name]
-        related = EventRelatedFilter(id=[f"prefect.event.{each}" for each in mine])
-        done = EventNameFilter(name=["prefect.automation.action.executed"])
-        return bool(mine and client.read_events(EventFilter(occurred=since, event=done, related=related)).events)
-    return False
+    since = EventOccurredFilter(since=DateTime.fromisoformat(letter.written))
+    this = EventResourceFilter(labels=ResourceSpecification({"assay.letter": letter.name}))
+    done = EventNameFilter(name=["prefect.automation.action.executed"])
+    try:
+        with get_client(sync_client=True) as client:
+            filter = EventFilter(occurred=since, event=EventNameFilter(name=[UNDELIVERED]), resource=this)
+            mine = client.read_events(filter, limit=EVENTS).events
+            related = EventRelatedFilter(id=[f"prefect.event.{event.id}" for event in mine])
+            filter = EventFilter(occurred=since, event=done, related=related)
+            return bool(mine and client.read_events(filter, limit=EVENTS).events)
+    except Exception:
+        log.exception("alert: not known whether %s was delivered by the server", letter.title)
+        return False
