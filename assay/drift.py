@@ -117,6 +117,9 @@ def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.nd
     limits: list[np.ndarray] = []
     label_limits: list[float] = []
     order = random.permuted(np.tile(np.arange(len(chosen)), (REDRAWS, 1)), axis=1)
+    approved = classes_of_units.sum(axis=0)
+    label_units = np.concatenate([classes_of_units, _extremes(approved) / len(chosen)])
+    label_order = random.permuted(np.tile(np.arange(len(label_units)), (REDRAWS, 1)), axis=1)
     for n_drawn in DRAWS:
         if n_drawn > max(1, len(chosen) // 2):  # too many of all for a draw to differ from them: by the law instead
             limits.append(limits[-1] / np.sqrt(2))
@@ -125,12 +128,25 @@ def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.nd
         times = _table(np.arange(REDRAWS).repeat(n_drawn), order[:, :n_drawn].ravel(), REDRAWS, len(chosen))
         samples = (times @ of_units).reshape(REDRAWS, *reference.shape[1:])
         apart = distances(samples, times @ strata_of_units, reference)
-        labels = label_distance(times @ classes_of_units, classes_of_units.sum(axis=0))
+        of_labels = _table(
+            np.arange(REDRAWS).repeat(n_drawn), label_order[:, :n_drawn].ravel(), REDRAWS, len(label_units)
+        )
+        labels = label_distance(of_labels @ label_units, approved)
         # A draw is a part of what it is compared with, and nearer to it by so much than new units are.
         nearer = np.sqrt(1 - min(n_drawn / len(chosen), 0.5))
         limits.append(_family(apart) / nearer)
         label_limits.append(float(np.quantile(labels, FAMILY) / nearer))
     return Null(n_units=len(names), properties=np.stack(limits, axis=1), labels=np.array(label_limits))
+
+
+def _extremes(approved: np.ndarray) -> np.ndarray:
+    """Return two samples [2, K] of as many images as the approved: all of the commonest class, all of the rarest.
+
+    A few units do not show how far the next can be from them; a film of one class alone is drawn beside them, for each
+    end, as the rule of succession counts a success and a failure more than were seen.
+    """
+    ends: np.ndarray = np.eye(len(approved))[[approved.argmax(), approved.argmin()]] * approved.sum()
+    return ends
 
 
 def _table(rows: np.ndarray, columns: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:

@@ -113,6 +113,16 @@ def test_few_groups_that_differ_much_do_not_hide_a_batch_that_is_like_none_of_th
     assert one_stratum(new + 20, approved) == 1
 
 
+def test_one_film_of_one_class_is_no_drift_of_the_shares_and_a_batch_of_such_films_is() -> None:
+    """Twenty films that are all alike do not say that the next one is."""
+    marks = np.tile(np.arange(40) < 4, 20)
+    both = np.stack([marks, ~marks], axis=1)
+    null = drift.null(np.zeros((800, 1), np.uint8), np.zeros(800, int), both, np.arange(20).repeat(40), seed=0)
+    limit = drift.limit(null.labels[None], null.n_units, 4)[0]
+    one, four = drift.label_distance(np.array([[40 + 3 * 4, 3 * 36], [160, 0]]), both.sum(axis=0))
+    assert one < limit < four / 2
+
+
 def test_limit_falls_with_the_units_and_never_exceeds_one() -> None:
     null = null_of(np.random.default_rng(0).normal(size=500), np.arange(500))
     found = [drift.limit(null.properties, null.n_units, n)[0] for n in (1, 4, 16, 64, 256)]
