@@ -12,6 +12,8 @@ from typing import Any
 from assay import files
 from assay.errors import AssayError, GateClosed
 
+NAMED = 3  # rows of a rule whose failure may follow from that of another
+
 
 def judge(results: dict[str, Any], manifest_sha256: str, day: datetime.date) -> dict[str, Any]:
     """Return the pass for this manifest, or raise `GateClosed` that names every failed critical expectation.
@@ -20,15 +22,25 @@ def judge(results: dict[str, Any], manifest_sha256: str, day: datetime.date) -> 
     """
     if results["manifest"] != manifest_sha256:
         raise AssayError("the validation report is of another manifest; run `dvc repro validate` first")
-    closed = [r["message"] for r in results["expectations"] if r["severity"] == "critical" and not r["success"]]
+    closed = [r for r in results["expectations"] if r["severity"] == "critical" and not r["success"]]
     over = _run_out(results["waivers"], day)
     if closed or over:
         n = f"{len(closed)} critical expectation{'s' * (len(closed) != 1)}"
         because = n if not over else f"{n} and {len(over)} waiver{'s' * (len(over) != 1)}"
-        raise GateClosed("\n".join([f"closed by {because}", *closed, *_too_many(results), *over]))
+        raise GateClosed("\n".join([f"closed by {because}", *_causes(closed), *_too_many(results), *over]))
     passed = {"gate": "open", "manifest": manifest_sha256, "set_aside": results["quarantine"]["paths"]}
     until = min((waiver["until"] for waiver in results["waivers"]), default=None)
     return passed | ({"until": until} if until else {})
+
+
+def _causes(closed: list[dict[str, Any]]) -> list[str]:
+    """Return the messages of the rules that failed, and in one line for each cause those that may follow from it."""
+    follow: dict[str, list[str]] = {}
+    for r in closed:
+        names = ", ".join(map(repr, r["failures"][:NAMED])) + ", ..." * (len(r["failures"]) > NAMED)
+        follow.setdefault(r["because"], []).append(r["expectation"] + (f" ({names})" if names else ""))
+    first = [r["message"] for r in closed if not r["because"]]
+    return first + [f"may follow from {cause!r}: {', '.join(said)}" for cause, said in follow.items() if cause]
 
 
 def set_aside(results: dict[str, Any]) -> str:

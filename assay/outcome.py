@@ -2,9 +2,11 @@
 
 `expectations` of results.json is a list of suite, expectation (the name of the rule), type, table, column, severity,
 success, observed, limit, n_rows, n_failed, n_waived, quarantine (whether it sets images aside), note, where, message,
-failures (the first names). failures.csv has every failing row, in the order of `expectations`: path (as in the source;
-of a rule that is not about images the class, or split/class), suite, expectation, severity, status (failed, set aside
-or waived), column, value, limit, partner (the image that it clashes with).
+failures (the first names), because (the rule from whose failure this one may follow, empty if there is none).
+
+failures.csv has every failing row, in the order of `expectations`: path (as in the source; of a rule that is not about
+images the class, or split/class), suite, expectation, severity, status (failed, set aside or waived), column, value,
+limit, partner (the image that it clashes with).
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,7 +17,9 @@ import pandas as pd
 
 from assay import files, wording
 from assay.expectations import Result
+from assay.suites import TABLES
 
+ROW_COUNT = "expect_table_row_count_to_be_between"
 CSV_COLUMNS = ("path", "suite", "expectation", "severity", "status", "column", "value", "limit", "partner")
 
 
@@ -30,7 +34,23 @@ def passed(checked: Iterable[Result]) -> bool:
 
 
 def entries(checked: Iterable[Result]) -> list[dict[str, Any]]:
-    return [_entry(result) for result in checked]
+    results = list(checked)
+    return [_entry(result) | {"because": because(result, results)} for result in results]
+
+
+def because(result: Result, results: Iterable[Result]) -> str:
+    """Return the critical rule from whose failure that of another may follow; empty if there is none.
+
+    Where there are no images there is nothing else either, and rows that break a rule are not counted.
+    """
+    for other in results:
+        if result.success or other.success or other.severity != "critical" or other is result:
+            continue
+        is_empty = other.rule.type == ROW_COUNT and other.n_rows == result.n_rows == 0
+        is_counted = other.rule.table == TABLES[result.rule.table].counts and len(other.failing) > 0
+        if is_empty or is_counted:
+            return other.rule.rule
+    return ""
 
 
 def _entry(result: Result) -> dict[str, Any]:

@@ -33,6 +33,7 @@ class Table:
     named: tuple[str, ...] = ("path",)
     empty: str = ""  # what it means that there are no rows; without that it is a critical failure
     beside: str = "like"  # what is said before the `partner` of a row
+    counts: str = ""  # the table whose sound rows it counts
 
 
 DRIFT = ("property", "statistic", "limit", "excess", "approved", "present")
@@ -53,9 +54,14 @@ TABLES = {
     ),
     "labels": Table(columns=("path", "label", "split"), rows="labels"),
     "classes": Table(
-        columns=("label", "n_images", "share", "imbalance", *manifest.SPLITS), rows="classes", named=("label",)
+        columns=("label", "n_images", "share", "imbalance", *manifest.SPLITS),
+        rows="classes",
+        named=("label",),
+        counts="labels",
     ),
-    "splits": Table(columns=("split", "label", "n_images"), rows="class splits", named=("split", "label")),
+    "splits": Table(
+        columns=("split", "label", "n_images"), rows="class splits", named=("split", "label"), counts="labels"
+    ),
     "pairs": Table(
         columns=("path", "partner", "distance", "in_one_split", "across_splits", "same_label"),
         rows="pairs",

@@ -24,8 +24,9 @@ NONE_ASIDE = {"limit": 0.01, "share": 0.0, "n_images": 0, "paths": []}
 
 def results(*expectations: tuple[str, bool, str], manifest: str = "abc", **others: Any) -> dict[str, Any]:
     keys = ("severity", "success", "message")
+    others_of_rule = {"expectation": "rule", "because": "", "table": "images"}
     rules = [
-        dict(zip(keys, each, strict=True), table="images", quarantine=False, n_failed=0, failures=[])
+        dict(zip(keys, each, strict=True), **others_of_rule, quarantine=False, n_failed=0, failures=[])
         for each in expectations
     ]
     whole = {"manifest": manifest, "n_images": 200, "quarantine": NONE_ASIDE, "waivers": [], "expectations": rules}
@@ -74,6 +75,23 @@ def test_closed_gate_names_every_critical_failure_alone() -> None:
     with pytest.raises(GateClosed) as closed:
         gate.judge(found, "abc", TODAY)
     assert str(closed.value) == "closed by 2 critical expectations\none\n3"
+
+
+def test_what_may_follow_from_another_failure_stands_in_one_line_after_it() -> None:
+    found = results(*(("critical", False, text) for text in ("four", "two", "one", "three")))
+    first, second, third, fourth = found["expectations"]
+    first |= {"expectation": "balance", "because": "known class"}
+    second |= {"expectation": "enough", "because": "known class", "failures": ["a", "b", "c", "d"]}
+    fourth |= {"expectation": "known class"}
+    with pytest.raises(GateClosed) as closed:
+        gate.judge(found, "abc", TODAY)
+    assert str(closed.value).splitlines() == [
+        "closed by 4 critical expectations",
+        "one",
+        "three",
+        "may follow from 'known class': balance, enough ('a', 'b', 'c', ...)",
+    ]
+    assert third["because"] == ""
 
 
 def test_failures_and_a_budget_that_is_spent_are_said_together() -> None:

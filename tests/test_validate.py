@@ -76,11 +76,35 @@ def test_empty_manifest_fails_every_rule_but_those_on_pairs_and_on_what_is_new(r
     of_empty = {r["expectation"] for r in results["expectations"] if suites.TABLES[r["table"]].empty}
     assert set(failed(results)) == {rule.rule for rule in SHIPPED} - of_empty
     assert {r["severity"] for r in results["expectations"] if not r["success"]} == {"critical"}
+    assert {r["because"] for r in results["expectations"] if not r["success"]} == {"", "images at all"}
     said = {r["observed"] for r in results["expectations"] if r["expectation"] in of_empty}
     assert said == {"no near-duplicates", suites.NOTHING_NEW, suites.TABLES["test_set"].empty}
     assert message(results, "images at all") == (
         "images at all: there are no images to check (expectations/images.yaml: images at all)"
     )
+
+
+def test_cause_stands_before_what_follows_from_it_and_nothing_is_hidden(run: Run) -> None:
+    results = run(sound().assign(label=lambda rows: rows["label"].str.upper()))
+    assert list(failed(results)) == [
+        *("known class", "every known class", "training images per class", "class balance", "class imbalance"),
+        *("every class in every split", "test images per class", "test images enough"),
+    ]
+    assert {r["because"] for r in results["expectations"] if not r["success"]} == {"", "known class"}
+    with pytest.raises(GateClosed) as closed:
+        judged(results)
+    head, cause, follows, quarantined = str(closed.value).splitlines()
+    assert head == "closed by 8 critical expectations"  # those on classes too: there are none that count
+    assert cause == message(results, "known class")
+    assert follows == (
+        "may follow from 'known class': every known class, training images per class, class balance, class imbalance,"
+        " every class in every split ('train/cat', 'val/cat', 'test/cat', ...), test images per class,"
+        " test images enough"
+    )
+    assert quarantined.startswith("quarantine: 141 of 141 images (100%)")
+    page = Path("reports/validation/index.html").read_text()
+    assert page.count("may follow from known class") == 7
+    assert f"141 images, {len(SHIPPED)} expectations,\n8 critical ones failed, 141 images to be set aside" in page
 
 
 def test_sound_manifest_passes_with_no_failing_row(run: Run) -> None:
