@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from assay import ledger, manifest, profile, shortcuts
+from assay.labels import Task
 
 CLASSES = ("cat", "dog", "owl")
 LEAST = {"train": 20, "val": 1, "test": 26}  # images of a class that satisfy every rule
@@ -97,6 +98,7 @@ class Case:
     pairs: tuple[tuple[str, str, float], ...] = ()
     classes: tuple[str, ...] = CLASSES
     approved: pd.DataFrame | None = None
+    task: Task = "single_label"
 
 
 def write_data(folder: Path, case: Case) -> None:

@@ -47,7 +47,7 @@ def build(folder: Path, case: Case) -> Tables:
         pixels=manifest.read_pixels(data / "manifest.parquet"),
     )
     rows, pairs = manifest.read(data / "manifest.parquet"), pq.read_table(data / "pairs.parquet").to_pandas()
-    return tables.build(rows, pairs, "single_label", case.classes, beside)
+    return tables.build(rows, pairs, case.task, case.classes, beside)
 
 
 @pytest.fixture(scope="module")
