@@ -17,9 +17,9 @@ ROOT = Path(__file__).parent.parent
 CLASSES = ("ape", "bee", "cow")
 
 
-def png(seed: int, brightness: int = 128, side_px: int = 12) -> bytes:
-    """Return a grey PNG of noise around a brightness."""
-    noise = np.random.default_rng(seed).integers(-30, 30, (side_px, side_px))
+def png(seed: int, brightness: int = 128, side_px: int = 12, width_px: int | None = None) -> bytes:
+    """Return a grey PNG of noise around a brightness, a square if no width is given."""
+    noise = np.random.default_rng(seed).integers(-30, 30, (side_px, width_px or side_px))
     content = io.BytesIO()
     Image.fromarray((noise + brightness).clip(0, 255).astype(np.uint8)).save(content, "PNG")
     return content.getvalue()

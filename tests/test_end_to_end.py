@@ -132,6 +132,20 @@ def test_closed_gate_keeps_the_model_also_when_training_itself_has_changed(done:
     assert "train: data/passed.json is missing: the gate is closed" in printed
 
 
+@pytest.mark.slow
+def test_closed_gate_stops_each_stage_that_is_called_by_hand(done: Path) -> None:
+    spoil(done)
+    run(done, "dvc", "repro", code=255)
+    touched = trained(done)
+    after = STAGES[STAGES.index("gate") + 1 :]
+    assert after[0] == "preprocess"
+    for stage in after:
+        printed = run(done, "python", "-m", f"tasks.{stage}", code=1)
+        assert f"{stage}: data/passed.json is missing: the gate is closed or was not asked" in printed
+        assert "Traceback" not in printed
+        assert trained(done) == touched, stage
+
+
 def test_records_that_are_wrong_keep_the_model_in_every_way_of_calling(done: Path) -> None:
     """A fault in preprocess, and a shard that was altered on the disk."""
     model = done / "models/model.keras"

@@ -1,16 +1,21 @@
+import re
 import shutil
 from pathlib import Path
 
 import pytest
-from conftest import run
+from conftest import png, run
 
 from assay import batch, files, forget, ledger, manifest, params
 from assay.errors import AssayError
 
+ODD = "ape/odd.png"
+
 
 @pytest.fixture
-def done(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Return a checkout after `preprocess`, pushed to a remote."""
+def done(checkout: Path, images: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return a checkout after `preprocess`, pushed to a remote; the report shows one image, an odd one."""
+    (images / ODD).write_bytes(png(5000, 50, width_px=80))
+    run(checkout, "assay", "snapshot", str(images))
     run(checkout, "dvc", "repro", "-q", "preprocess")
     run(checkout, "dvc", "remote", "add", "-q", "-d", "store", str(tmp_path / "remote"))
     run(checkout, "dvc", "push", "-q")
@@ -28,10 +33,12 @@ def holding(place: Path, needles: list[bytes]) -> set[str]:
 
 def test_forgotten_image_is_nowhere_and_all_others_stay(done: Path, images: Path, tmp_path: Path) -> None:
     rows = manifest.read(done / "data/manifest.parquet").set_index("path")
-    path = rows.index[rows["split"] == "train"][0]
+    path = ODD
     original, sha256 = (images / path).read_bytes(), rows.loc[path, "sha256"]
-    needles = [original, sha256.encode()]
-    assert len(holding(done, needles)) >= 4  # the batch and a shard, here and in the cache
+    page = done / "reports/validation/index.html"
+    (shown,) = set(re.findall(rf'<img src="([^"]+)" alt="" data-sha256="{sha256}">', page.read_text()))
+    needles = [original, sha256.encode(), shown.encode()]
+    assert len(holding(done, needles)) >= 6  # the batch, a shard and the page, here and in the cache
     assert len(holding(tmp_path / "remote", needles)) >= 1
     before = dict(batch.read(next((done / "data/raw").iterdir())))
 
@@ -43,10 +50,13 @@ def test_forgotten_image_is_nowhere_and_all_others_stay(done: Path, images: Path
     (tar,) = (done / "data/raw").iterdir()
     assert dict(batch.read(tar)) == {name: content for name, content in before.items() if name != sha256}
 
+    assert not page.exists()
+
     # It is still in the source: not stored again, and named.
     run(done, "dvc", "repro", "-q", "preprocess")
     after = manifest.read(done / "data/manifest.parquet").set_index("path")
     assert after.loc[path, "reason"] == "forgotten: delete it in the source too"
+    assert path in page.read_text()  # renewed: its name and why, and no picture
     assert after.loc[[path], ["split", "batch", "sha256", "pixels", "brightness"]].isna().all(axis=None)
     others = rows.index.drop(path)
     assert after.loc[others, ["split", "group", "sha256"]].equals(rows.loc[others, ["split", "group", "sha256"]])
@@ -80,7 +90,7 @@ def test_killed_half_way_it_can_be_called_again(done: Path, monkeypatch: pytest.
             forget.forget([sha256], p)
     forget.forget([sha256], p)
     assert holding(done, [sha256.encode()]) == {"data/manifest.parquet"} & holding(done, [sha256.encode()])
-    assert len(batch.read_offsets(next(p.paths.raw.iterdir()))) == 149
+    assert len(batch.read_offsets(next(p.paths.raw.iterdir()))) == 150
     assert forget.forget([sha256], p).startswith("1 images forgotten: 0 batches")
 
 
