@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 import yaml
-from conftest import draw, make_checkout, png, run, set_params
+from conftest import ROOT, draw, make_checkout, png, run, set_params
 from test_alert import receiving
 
 STAGES = ("ingest", "validate", "gate", "preprocess", "verify", "train", "evaluate", "register")
@@ -133,7 +133,7 @@ def test_closed_gate_keeps_the_model_also_when_training_itself_has_changed(done:
 
 
 @pytest.mark.slow
-def test_closed_gate_stops_each_stage_that_is_called_by_hand(done: Path) -> None:
+def test_closed_gate_stops_each_stage_that_is_called_by_hand_and_the_flow(done: Path, tmp_path: Path) -> None:
     spoil(done)
     run(done, "dvc", "repro", code=255)
     touched = trained(done)
@@ -144,6 +144,10 @@ def test_closed_gate_stops_each_stage_that_is_called_by_hand(done: Path) -> None
         assert f"{stage}: data/passed.json is missing: the gate is closed or was not asked" in printed
         assert "Traceback" not in printed
         assert trained(done) == touched, stage
+    shutil.copytree(ROOT / "flows", done / "flows")
+    home = {"PREFECT_HOME": str(tmp_path / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    run(done, "python", "-m", "flows.pipeline", code=3, **home)
+    assert trained(done) == touched
 
 
 def test_records_that_are_wrong_keep_the_model_in_every_way_of_calling(done: Path) -> None:
