@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -20,7 +20,6 @@ import yaml
 from conftest import ROOT
 from prefect import get_client
 from prefect.client.schemas.objects import FlowRun
-from prefect.client.schemas.sorting import FlowRunSort
 
 from assay import alert, lock, worktree
 
@@ -173,23 +172,6 @@ class Machine:
             deployment = client.read_deployment_by_name("retrain/nightly")
             return client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
 
-    def miss(self, n: int) -> list[FlowRun]:
-        """Let the scheduler have put in runs that nobody began, oldest first."""
-        now = datetime.now(UTC)
-        period = {"start_time": (now - timedelta(days=366 * (n + 1))).isoformat(), "end_time": now.isoformat()}
-        with get_client(sync_client=True) as client:
-            nightly = client.read_deployment_by_name("retrain/nightly")
-            wanted = period | {"min_runs": n, "max_runs": n}
-            client.request("POST", f"/deployments/{nightly.id}/schedule", json=wanted).raise_for_status()
-            found = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=n)
-        assert {run.deployment_id for run in found} == {nightly.id}
-        return found
-
-    def message(self, run: FlowRun) -> str:
-        with get_client(sync_client=True) as client:
-            state = client.read_flow_run(run.id).state
-        return (state and state.message) or ""
-
     def end(self, run: FlowRun, seconds: float = 180) -> str:
         """Return the name of the state that the run ends in."""
 
@@ -203,29 +185,15 @@ class Machine:
 
         return until(ended, seconds, every=1)
 
-    # what a stage, or git, does
+    # what a stage does
 
     def pause(self, stage: str) -> None:
         """Let the stage wait for `go`, and say so."""
-        toy.does(self.checkout, stage, f"{self._waiting(stage)}")
-
-    def _waiting(self, name: str) -> str:
-        beside = self.checkout.parent
-        said, go = str(beside / f"in-{name}"), str(beside / "go")
-        return f"Path({said!r}).touch()\nwhile not Path({go!r}).exists(): time.sleep(0.1)\n"
-
-    def pause_git(self, hook: str) -> None:
-        """Let git wait in a hook."""
-        beside = self.checkout.parent
-        file = self.checkout / f".git/hooks/{hook}"
-        file.parent.mkdir(exist_ok=True)
-        file.write_text(
-            f"#!/bin/sh\ntouch {beside}/in-{hook}\nwhile [ ! -e {beside}/go ] && kill -0 $PPID; do sleep 0.1; done\n"
-        )
-        file.chmod(0o755)
+        said, go = (str(self.checkout.parent / name) for name in (f"in-{stage}", "go"))
+        toy.does(self.checkout, stage, f"Path({said!r}).touch()\nwhile not Path({go!r}).exists(): time.sleep(0.1)\n")
 
     def reach(self, name: str) -> None:
-        """Return when the stage or hook waits; the next time it has to be waited for again."""
+        """Return when the stage waits; the next time it has to be waited for again."""
         said = self.checkout.parent / f"in-{name}"
         until(said.exists)
         said.unlink()
@@ -234,9 +202,9 @@ class Machine:
         (self.checkout.parent / "go").touch()
 
     def calm(self) -> None:
-        """Let stages and git do what they always do, and nobody have been told of anything."""
+        """Let stages do what they always do, and nobody have been told of anything."""
         toy.does_nothing(self.checkout)
-        for file in [*self.checkout.parent.glob("in-*"), *(self.checkout / ".git/hooks").glob("post-commit")]:
+        for file in self.checkout.parent.glob("in-*"):
             file.unlink()
         (self.checkout.parent / "go").unlink(missing_ok=True)
         (self.checkout / ".assay/alerts/told.json").unlink(missing_ok=True)
