@@ -207,6 +207,12 @@ def serve_flows() -> None:
     _flow("serve")
 
 
+@cli.command("deploy-flows")
+def deploy_flows() -> None:
+    """Give the flows of prefect.yaml to the workers of their work pools. Needs a server, and the pools."""
+    _flow("deploy")
+
+
 @cli.command()
 @click.option("--test-alerts", is_flag=True, help="Send each receiver a test message.")
 @click.option("--alert", is_flag=True, help="Tell the receivers what is wrong.")

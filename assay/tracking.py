@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dvc.api
-from dvc.exceptions import DownloadError, DvcException, ReproductionError
+from dvc.exceptions import CheckoutError, DownloadError, DvcException, NoOutputOrStageError, ReproductionError
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc_data.hashfile.gc import gc as garbage
@@ -116,6 +116,16 @@ def checkout(folder: Path) -> None:
         repo.checkout(force=True, allow_missing=True)
 
 
+def bring(files: list[Path], folder: Path) -> list[Path]:
+    """Put these outputs, or files of them, in place from the cache or the remote; return those that neither has."""
+    with opened("pull", folder) as repo, _quiet():
+        for file in files:
+            with suppress(CheckoutError, DownloadError, NoOutputOrStageError):
+                repo.fetch(targets=[str(file)])
+                repo.checkout(targets=[str(file)], force=True, allow_missing=True)
+    return [file for file in files if not file.exists()]
+
+
 def damaged(folder: Path, share: float = 1.0, *, delete: bool = True) -> list[Path]:
     """Delete what is no longer the bytes that its name says from the cache, and return it: of what this checkout uses.
 
@@ -189,10 +199,10 @@ def reach(folder: Path) -> str:
     return ""
 
 
-def push(folder: Path) -> None:
-    """Send the outputs to the default remote; raises `AssayError` if one of them did not arrive."""
+def push(folder: Path, stage: str | None = None) -> None:
+    """Send the outputs, or those of one stage, to the default remote; raises `AssayError` if one did not arrive."""
     try:
         with opened("publish: dvc push", folder) as repo:
-            repo.push()
+            repo.push(targets=[f"{folder / PIPELINE}:{stage}"] if stage else None)
     except OSError as error:  # a remote that is a folder says it so
         raise AssayError(f"publish: dvc push: {error}") from None

@@ -43,7 +43,7 @@ def ready(ref: str, home: Path = Path()) -> Worktree:
     git.run("worktree", "add", "--quiet", "--detach", str(folder), wanted["ref"] or ref, folder=home, about="retrain")
     if wanted["last"]:
         _merge(wanted["last"], ref, folder)
-    _share(home.absolute(), folder)
+    share(home.absolute(), folder)
     base = git.run("rev-parse", "HEAD", folder=folder)
     files.write_json(folder / READY, wanted | {"base": base})
     return Worktree(folder=folder, base=base, continued=False)
@@ -94,7 +94,7 @@ def _merge(branch: str, ref: str, folder: Path) -> None:
         raise AssayError(f"{error}; merge {branch} into {ref} by hand, or delete it: git branch -D {branch}") from None
 
 
-def _share(home: Path, folder: Path) -> None:
+def share(home: Path, folder: Path) -> None:
     """Give the worktree DVC's cache and local settings, and a memo that outlives it."""
     with tracking.opened("retrain", home) as repo:
         cache = repo.cache.local_cache_dir
@@ -121,7 +121,7 @@ def keep_reports(folder: Path, name: str, home: Path = Path()) -> Path:
     return kept
 
 
-def remove(home: Path = Path()) -> None:
+def remove(home: Path = Path(), place: Path = PLACE) -> None:
     """Remove the worktree, whatever state it is in. Its commits and what is in DVC's cache stay."""
-    shutil.rmtree(home / PLACE, ignore_errors=True)
+    shutil.rmtree(home / place, ignore_errors=True)
     git.run("worktree", "prune", folder=home)

@@ -34,7 +34,10 @@ LOST = "Lost"
 SILENT = timedelta(seconds=180)  # heartbeats come every 30 s (prefect.toml)
 LATE = timedelta(minutes=10)
 RUN = "prefect.flow-run.*"
+ANYTHING = ResourceSpecification({})
 OF_RETRAIN = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": "retrain"})
+# A retraining waits for its stages on other machines, and tells itself of one that is lost.
+AT_WORK = ResourceSpecification({"prefect.resource.role": "flow", "prefect.resource.name": ["retrain", "stage"]})
 
 
 def names() -> set[str]:
@@ -96,7 +99,7 @@ def _wanted(blocks: dict[str, UUID], retrain: UUID, silent: timedelta, late: tim
         missing = _letter(block, "a retraining is missing", "it should have begun, and nothing runs it", "missing")
         wanted += [
             _automation(f"deliver to {to}", _event({UNDELIVERED}, f"assay.receiver.{outbox.receiver(url)}"), letter),
-            _automation(f"tell {to} of dead runs", _event({f"prefect.flow-run.{LOST}"}, RUN), lost),
+            _automation(f"tell {to} of dead runs", _event({f"prefect.flow-run.{LOST}"}, RUN, OF_RETRAIN), lost),
             _automation(f"tell {to} of missing runs", _silence("prefect.flow-run.Late", late), missing),
         ]
     return wanted
@@ -113,11 +116,12 @@ def _automation(
     return Automation(name=PREFIX + name, trigger=trigger, actions=[action])
 
 
-def _event(names: set[str], resource: str) -> EventTrigger:
+def _event(names: set[str], resource: str, related: ResourceSpecification = ANYTHING) -> EventTrigger:
     """Return what fires at each of these events."""
     return EventTrigger(
         expect=names,
         match=ResourceSpecification({"prefect.resource.id": resource}),
+        match_related=related,
         posture=Posture.Reactive,
         threshold=1,
         within=timedelta(0),
@@ -125,12 +129,12 @@ def _event(names: set[str], resource: str) -> EventTrigger:
 
 
 def _silence(after: str, within: timedelta) -> EventTrigger:
-    """Return what fires when a retraining is not heard of again after such an event."""
+    """Return what fires when a retraining, or a stage of it, is not heard of again after such an event."""
     return EventTrigger(
         after={after},
         expect={RUN},
         match=ResourceSpecification({"prefect.resource.id": [RUN]}),
-        match_related=OF_RETRAIN,
+        match_related=AT_WORK,
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,

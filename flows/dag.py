@@ -26,6 +26,7 @@ class Stage:
 
     name: str
     upstream: tuple[str, ...]
+    deps: tuple[Path, ...]  # absolute
     outs: tuple[Path, ...]  # absolute, metrics among them
     metrics: tuple[Path, ...]
     options: dict[str, Any]
@@ -52,6 +53,7 @@ def _stage(stage: Any, upstream: Any) -> Stage:
     return Stage(
         name=stage.name,
         upstream=tuple(sorted(up.name for up in upstream if up.cmd)),
+        deps=tuple(Path(dep.fs_path) for dep in stage.deps if dep.protocol == "local"),
         outs=tuple(Path(out.fs_path) for out in stage.outs),
         metrics=tuple(Path(out.fs_path) for out in stage.outs if out.is_metric),
         options=options,

@@ -35,6 +35,12 @@ def read() -> list[Deployment]:
         raise AssayError(f"{FILE}: {' '.join(str(error).split())}") from None
 
 
+def pull() -> list[dict[str, Any]]:
+    """Return how a worker finds the code: the `pull` steps."""
+    steps: list[dict[str, Any]] = yaml.safe_load(FILE.read_text()).get("pull") or []
+    return steps
+
+
 def served(deployment: Deployment) -> Any:
     """Return it as `prefect.serve` wants it; the work pool is for workers."""
     declared = deployment.declared

@@ -22,6 +22,7 @@ from flows import child
 from flows.tell import flush, tell
 
 DRIFT = "assay.drift.found"
+NAMED = 3  # of what moved, in the name of the retraining
 ASKED = "asked: drift:"  # the cause under which the outbox knows that a retraining was asked for
 
 
@@ -67,12 +68,14 @@ def look(source: str, ref: str) -> dict[str, Any]:
 def _ask(found: dict[str, Any]) -> str:
     """Ask for a retraining, once a day for one cause, and return how to say it."""
     names = ", ".join(found["moved"])
+    more = len(found["moved"]) - NAMED
+    shown = ", ".join(found["moved"][:NAMED]) + (f" and {more} more" if more > 0 else "")
     if outbox.note(f"{ASKED} {names}")[0] is None:
         return "; a retraining was asked for before"
     emit_event(
         DRIFT,
         resource={"prefect.resource.id": "assay.monitor", "prefect.resource.name": names},
-        payload={"reason": f"drift: {names}", "said": found["lines"], "report": found["report"]},
+        payload={"reason": f"drift: {shown}", "said": found["lines"], "report": found["report"]},
     )
     return "; a retraining was asked for"
 

@@ -30,7 +30,7 @@ from prefect.states import Completed, Failed
 
 from assay import disk, ending, files, git, lock, news, outbox, params, publish, release, tracking, worktree
 from assay.errors import AssayError
-from flows import child, dag, reconcile, server, show, stages
+from flows import child, dag, reconcile, relay, server, show, stages
 from flows.tell import flush, tell
 
 CODES = {"Completed": 0, "Failed": 1, "Rejected": 3, "Held": 4, "Skipped": 5}
@@ -44,8 +44,11 @@ HOME = Path()
     on_failure=[reconcile.tell_failure],
     on_crashed=[reconcile.tell_crash],
 )
-def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand") -> State[Any]:
-    """Return how the run ended, as in the module's docstring; people were told of all but Completed and Skipped."""
+def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand", spread: bool = False) -> State[Any]:
+    """Return how the run ended, as in the module's docstring; people were told of all but Completed and Skipped.
+
+    `spread`: its stages run on the machines of their pools (flows/relay.py).
+    """
     with lock.taken(str(runtime.flow_run.id)) as taken:
         if not taken:
             return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")
@@ -59,7 +62,7 @@ def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand") 
             tree = checkout(ref)
         except AssayError as error:
             return _fail(error)
-        end = _in(tree, ref, approval)
+        end = _in(tree, ref, approval, spread)
         if end.is_completed():
             for over in ("crashed: retrain:", "retrain:", "publish:"):
                 outbox.forget(over)
@@ -75,14 +78,14 @@ def _fail(error: AssayError) -> State[Any]:
     return Failed(message=str(error).splitlines()[0])
 
 
-def _in(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
+def _in(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) -> State[Any]:
     try:
-        return _retrain(tree, ref, approval)
+        return _retrain(tree, ref, approval, spread)
     except AssayError as error:
         return _fail(error)
 
 
-def _retrain(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
+def _retrain(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) -> State[Any]:
     """Do all that is done in the worktree."""
     name = snapshot(tree.folder)
     last = worktree.last(ref)
@@ -101,7 +104,7 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool) -> State[Any]:
         name = snapshot(tree.folder)
         return name != before
 
-    ends = stages.run(declared, tree.folder, source_has_changed)
+    ends = relay.run(declared, tree.folder, name) if spread else stages.run(declared, tree.folder, source_has_changed)
     kept = worktree.keep_reports(tree.folder, name)
     show.metrics(declared, ends)
     show.verdicts(declared, ends, tree.folder, kept)

@@ -42,7 +42,7 @@ def run(stages: list[dag.Stage], folder: Path, ask_again: Callable[[str, State[A
         server.wait(PATIENCE_S)  # Prefect asks it for the slots of the stage's tags
         run = reproduce_stage.with_options(name=each.name, task_run_name=each.name, **each.options)
         while True:
-            end = run(each.name, folder, return_state=True, wait_for=[ends[name] for name in each.upstream])
+            end = run(each.name, folder, return_state=True, wait_for=[ends[up] for up in each.upstream if up in ends])
             if end.is_completed() or not ask_again(each.name, end):
                 break
         ends[each.name] = end
@@ -98,10 +98,15 @@ def bad_end(ends: Ends, folder: Path, kept: Path | None = None) -> alert.Alert |
     name, end = last(ends)
     if end.is_completed():
         return None
-    said: dict[str, Any] = {"exit_code": 1, "message": ""}
-    if (folder / reproduce.OUTCOME).exists():
-        said = files.read_json(folder / reproduce.OUTCOME)
-    return news.of_stage(name, said["exit_code"], said["message"] or f"{name}: {end.message}", folder, kept)
+    code = files.read_json(folder / reproduce.OUTCOME)["exit_code"] if (folder / reproduce.OUTCOME).exists() else 1
+    return news.of_stage(name, code, words(name, end, folder), folder, kept)
+
+
+def words(name: str, end: State[Any], folder: Path) -> str:
+    """Return all that a stage of the folder said of its bad end, or what is known if it could not say anything."""
+    outcome = folder / reproduce.OUTCOME
+    said: str = files.read_json(outcome)["message"] if outcome.exists() else ""
+    return said or f"{name}: {end.message}"
 
 
 def last(ends: Ends) -> tuple[str, State[Any]]:

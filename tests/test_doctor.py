@@ -156,7 +156,14 @@ def test_command_exits_with_1_and_tells_people_once(checkout: Path) -> None:
 def test_deployments_name_flows_that_are_there_with_parameters_that_they_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(ROOT)
     served = {each.name: deployments.served(each) for each in deployments.read()}
-    assert set(served) == {"retrain/nightly", "watch/new-data", "monitor/new-images", "promote/by-hand"}
+    assert set(served) == {
+        "retrain/nightly",
+        "watch/new-data",
+        "monitor/new-images",
+        "promote/by-hand",
+        "stage/cpu",
+        "stage/gpu",
+    }
     schedule = served["retrain/nightly"].schedules[0].schedule
     assert (schedule.cron, schedule.timezone) == ("0 3 * * *", "Europe/Berlin")
     assert served["retrain/nightly"].parameters["ref"] == "main"
@@ -193,6 +200,7 @@ def test_every_alert_names_a_chapter_that_is_there() -> None:
     assert named == set(chapters)
 
 
-def test_pool_of_prefect_yaml_is_the_one_that_the_docs_make() -> None:
+def test_pools_of_prefect_yaml_are_those_that_the_docs_make() -> None:
     declared = yaml.safe_load((ROOT / "prefect.yaml").read_text())["deployments"]
-    assert {each["work_pool"]["name"] for each in declared} == {"cpu"}
+    made = re.findall(r"prefect work-pool create (\w+) ", (ROOT / "docs/operations.md").read_text())
+    assert {each["work_pool"]["name"] for each in declared} == set(made) == {"cpu", "gpu"}

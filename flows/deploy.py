@@ -1,0 +1,72 @@
+"""Gives the deployments of prefect.yaml to the workers of their work pools: `assay deploy-flows`.
+
+`prefect deploy --all` would do so too, but ends with status 422 after the first one: from FastAPI 0.150 on Prefect's
+server refuses the nulls of its own client. It also knows nothing of our automations.
+"""
+
+import os
+import sys
+from typing import Any, cast
+from uuid import UUID
+
+import click
+
+os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect asks for it while it is imported
+
+from prefect import get_client
+from prefect.exceptions import ObjectNotFound
+from prefect.runner.storage import LocalStorage
+
+from assay.errors import AssayError
+from flows import automations, deployments, serve
+
+
+class Checkout(LocalStorage):
+    """The clone of each worker, as the `pull` steps of prefect.yaml name it."""
+
+    def __init__(self, steps: list[dict[str, Any]]) -> None:
+        super().__init__(".")
+        self.steps = steps
+
+    def to_pull_step(self) -> Any:
+        return self.steps
+
+
+def check_pools(declared: list[deployments.Deployment]) -> None:
+    """Raise `AssayError` for the first deployment whose work pool is not there."""
+    with get_client(sync_client=True) as client:
+        for each in declared:
+            pool = each.declared["work_pool"]["name"]
+            try:
+                client.read_work_pool(pool)
+            except ObjectNotFound:
+                todo = f"`prefect work-pool create {pool} --type process`"
+                raise AssayError(f"{each.name}: no work pool {pool!r}; {todo}") from None
+
+
+def deploy(each: deployments.Deployment, steps: list[dict[str, Any]]) -> UUID:
+    """Return the id of the deployment, which now waits for workers of its pool."""
+    ready = deployments.served(each)
+    ready.storage, ready.entrypoint = Checkout(steps), each.declared["entrypoint"]
+    return cast(UUID, ready.apply(work_pool_name=each.declared["work_pool"]["name"]))
+
+
+@click.command()
+def main() -> None:
+    """Give what prefect.yaml declares to the workers of its pools, and set the automations up."""
+    try:
+        serve.wait_for_server()
+        declared, steps = deployments.read(), deployments.pull()
+        check_pools(declared)
+        known = {each.name: deploy(each, steps) for each in declared}
+        if automations.RETRAIN not in known:
+            raise AssayError(f"{deployments.FILE}: declares no {automations.RETRAIN}")
+        automations.set_up(known[automations.RETRAIN])
+    except AssayError as error:
+        sys.exit(str(error))
+    for name in known:
+        click.echo(name)
+
+
+if __name__ == "__main__":
+    main()
