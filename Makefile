@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 # Without compiled modules every stage would compile some thousand files again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: repro flow retrain server serve test test-all check format lock help
+.PHONY: repro flow retrain server serve test test-all test-live check format lock help
 
 repro: $(READY)  ## run what is out of date of the pipeline, and print what came out
 	dvc --wait-for-lock repro
@@ -29,8 +29,11 @@ serve: $(READY)  ## run what prefect.yaml declares, when it is due; needs the se
 test: $(READY)  ## the fast tests
 	pytest $(TWO_AT_ONCE)
 
-test-all: $(READY)  ## all tests, the slow ones too
-	pytest $(TWO_AT_ONCE) -m ''
+test-all: $(READY)  ## the slow tests too
+	pytest $(TWO_AT_ONCE) -m 'not live'
+
+test-live: $(READY)  ## the tests that start servers and workers, and kill them
+	pytest -m live
 
 check: $(READY)  ## lint, format and types
 	ruff check

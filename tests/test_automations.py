@@ -22,7 +22,7 @@ from test_monitor import add
 from assay import alert, profile
 from flows import automations
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.live
 SOON = timedelta(seconds=10)  # the least that Prefect waits for silence
 REFUSES = [0]  # messages that the receiver is about to refuse
 

@@ -12,7 +12,7 @@ from machine import Machine, until
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from test_alert import receiving
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from test_alert import receiving
 from assay import alert, worktree
 from flows import doctor
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.live
 
 
 @pytest.fixture(scope="module")
