@@ -3,13 +3,10 @@
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
-
-FLOW_BYTES = 8 << 20  # of a file that is being written, and may wait for the disk
 
 
 @contextmanager
@@ -25,25 +22,6 @@ def replacing(file: Path) -> Iterator[BinaryIO]:
         unfinished.replace(file)
     finally:
         unfinished.unlink(missing_ok=True)
-
-
-@contextmanager
-def flowing(out: BinaryIO) -> Iterator[Callable[[], None]]:
-    """Yield what is to be called now and then while much is written: a thread brings to the disk what is there so far.
-
-    Else the sync at the end waits for all of it, and a core for the sync. Raises what the disk refuses.
-    """
-    with ThreadPoolExecutor(1) as thread:
-        under_way: list[Future[None]] = []
-
-        def flow() -> None:
-            if out.tell() >= FLOW_BYTES * (len(under_way) + 1) and all(each.done() for each in under_way[-1:]):
-                out.flush()
-                under_way.append(thread.submit(os.fsync, out.fileno()))
-
-        yield flow
-        for each in under_way:
-            each.result()
 
 
 def write_text(file: Path, text: str) -> None:

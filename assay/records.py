@@ -54,12 +54,11 @@ def write(folder: Path, split: str, examples: Iterable[Example]) -> str:
     unnamed = folder / f".{split}-{uuid.uuid4().hex}.tmp"  # several are written at once, of one split too
     content = hashlib.sha256()
     try:
-        with files.replacing(unnamed) as out, files.flowing(out) as flow:
+        with files.replacing(unnamed) as out:
             for example in examples:
                 for part in _record(example):
                     out.write(part)
                     content.update(part)
-                flow()
         name = _name(content.hexdigest(), split)
         unnamed.replace(folder / name)
     finally:

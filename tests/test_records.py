@@ -1,6 +1,4 @@
-import errno
 import hashlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from assay import files, records
+from assay import records
 from assay.labels import Task
 
 
@@ -90,29 +88,3 @@ def test_pixels_of_each_record_are_found_in_the_file(
     content = file.read_bytes()
     found = {sha256: content[start : start + side_px**2] for sha256, start in records.pixels(file, side_px**2)}
     assert found == {sha256: image.tobytes() for sha256, image in images.items()}
-
-
-def test_large_shard_flows_to_the_disk_while_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    synced: list[int] = []
-    sync = os.fsync
-    monkeypatch.setattr(files, "FLOW_BYTES", 1000)
-    monkeypatch.setattr(os, "fsync", lambda file: (synced.append(os.fstat(file).st_size), sync(file))[1])
-    pixels = np.random.default_rng(0).integers(0, 256, (40, 20, 20, 3), np.uint8)
-    name = records.write(tmp_path, "train", (example(image=each) for each in pixels))
-    assert records.is_whole(tmp_path / name)
-    assert len(synced) >= 2
-    assert synced == sorted(synced)
-    assert synced[-1] == (tmp_path / name).stat().st_size
-
-
-def test_disk_that_refuses_what_flows_to_it_leaves_no_shard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(file: int) -> None:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    monkeypatch.setattr(files, "FLOW_BYTES", 1000)
-    pixels = np.zeros((40, 20, 20, 3), np.uint8)
-    with monkeypatch.context() as patch:
-        patch.setattr(os, "fsync", refuse)
-        with pytest.raises(OSError, match="No space left"):
-            records.write(tmp_path, "train", (example(image=each) for each in pixels))
-    assert list(tmp_path.iterdir()) == []
