@@ -4,6 +4,7 @@ The memo is two tables: the distance of every pair of candidates, and the hashes
 all others. The second holds only beside the pairs that were found with it.
 """
 
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,9 +37,10 @@ def candidates(
     pairs = hamming.ordered(np.concatenate([star, _among(known, names, is_old & is_listed), new]), len(names))
     distance = _distances(thumbnails, names, pairs, known, remembered)
     if set(searched["name"].to_numpy()) != set(names[listed]) or not len(_searched(how, remembered)):
-        memo.write(
-            remembered / "hashes", pa.table([names[listed], *codes[:, listed]], HASHES), _made_by(how, remembered)
-        )
+        # After a kill there are none, and not those of before beside the new ones: the two were never compared.
+        shutil.rmtree(remembered / "hashes", ignore_errors=True)
+        rows = pa.table([names[listed], *codes[:, listed]], HASHES)
+        memo.write(remembered / "hashes", rows, _made_by(how, remembered))
     return pairs, distance
 
 

@@ -1,8 +1,9 @@
 """Near-duplicates: which images are copies of one picture, though not one byte of them need be equal.
 
 A thumbnail is uint8 [32, 32], the whole image in grey, in [0, 255] (`measure.thumbnail`). Pairs are int64 [P, 2], rows
-(i, j) with i < j, sorted, none twice. `candidates` finds pairs by hash, `confirm` decides on pixels with the threshold
-of `calibrate`, `groups` puts together what pairs connect. benchmarks/neighbours.md: what is found, and what it costs.
+(i, j) with i < j, sorted, none twice. `candidates` finds pairs by hash; those whose `distance` of pixels is at most the
+threshold of `calibrate` are copies; `groups` puts together what pairs connect. benchmarks/neighbours.md: what is found,
+and what it costs.
 """
 
 import os
@@ -73,7 +74,7 @@ def look(thumbnails: Thumbnails) -> Look:
 
 
 def candidates(thumbnails: Thumbnails, how: Look) -> np.ndarray:
-    """Return the pairs of thumbnails [N, 32, 32] that may be near-duplicates: `confirm` decides.
+    """Return the pairs of thumbnails [N, 32, 32] that may be near-duplicates: their `distance` decides.
 
     A pair is listed where the hash of an image, or of one of its `VARIANTS`, is within a few bits of the hash of the
     other.
@@ -250,15 +251,6 @@ def calibrate(thumbnails: Thumbnails, seed: int) -> float:
 def _differ(thumbnails: Thumbnails, pairs: np.ndarray) -> np.ndarray:
     differ: np.ndarray = (thumbnails[pairs[:, 0]] != thumbnails[pairs[:, 1]]).any((1, 2))
     return differ
-
-
-def confirm(thumbnails: Thumbnails, pairs: np.ndarray, threshold: float) -> np.ndarray:
-    """Return whether each pair [P] is one picture: resaved, resized, brightened, blurred, cropped or shifted a little.
-
-    `threshold`: of `calibrate`, over the thumbnails [N, 32, 32] of the whole set.
-    """
-    is_copy: np.ndarray = distance(thumbnails, pairs) <= threshold
-    return is_copy
 
 
 def groups(n: int, pairs: np.ndarray) -> np.ndarray:

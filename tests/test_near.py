@@ -231,3 +231,17 @@ def test_hashes_beside_other_pairs_than_were_found_with_them_are_not_used(tmp_pa
     shutil.copytree(tmp_path / "all/hashes", tmp_path / "some/hashes", dirs_exist_ok=True)
     pairs, _ = found_of(everything, tmp_path / "some")
     assert pairs.tolist() == neighbours.candidates(THUMBNAILS, LOOK).tolist()
+
+
+def test_kill_while_hashes_are_written_leaves_no_two_sets_that_were_never_compared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path, rows: pa.Table, made_by: str) -> None:
+        memo.add(folder, rows, made_by)
+        raise KeyboardInterrupt
+
+    found_of([17], tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(memo, "write", killed)
+        found_of([18], tmp_path)
+    assert found_of([17, 18], tmp_path)[0].tolist() == [[0, 1]]
