@@ -14,11 +14,7 @@ from assay import clean, lock, worktree
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """Three versions of one file that DVC keeps: at a tag, on a remote's branch, on main; and one that nobody kept."""
-    toy.run(tmp_path, "git", "init", "-q", "-b", "main", "checkout")
-    folder = tmp_path / "checkout"
-    toy.run(folder, "git", "config", "user.email", "tester@example.org")
-    toy.run(folder, "git", "config", "user.name", "Tester")
-    toy.run(folder, "dvc", "init", "-q")
+    folder = toy.repository(tmp_path / "checkout")
     for content in ("tagged", "remote", "experiment", "main"):
         (folder / "data.txt").write_text(content)
         toy.run(folder, "dvc", "add", "-q", "data.txt")

@@ -119,8 +119,9 @@ def test_templates_that_the_stage_renders_are_deps(stage: str) -> None:
 
 
 def with_frames(rendered: set[str]) -> set[str]:
-    """Return the templates and those that they extend, and so on."""
-    found = {name for each in rendered for name in re.findall(r'extends "(.+?)"', template(each))}
+    """Return the templates and those that they extend, import or include, and so on."""
+    uses = re.compile(r'{%-? *(?:extends|from|import|include) "(.+?)"')
+    found = {name for each in rendered for name in uses.findall(template(each))}
     return rendered | with_frames(found) if found else rendered
 
 

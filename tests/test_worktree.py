@@ -12,11 +12,7 @@ from assay.errors import AssayError
 @pytest.fixture
 def checkout(tmp_path: Path) -> Path:
     """A repository with `dvc.lock` on main, and another on the branch of a retraining, which main does not have yet."""
-    toy.run(tmp_path, "git", "init", "-q", "-b", "main", "checkout")
-    folder = tmp_path / "checkout"
-    toy.run(folder, "git", "config", "user.email", "tester@example.org")
-    toy.run(folder, "git", "config", "user.name", "Tester")
-    toy.run(folder, "dvc", "init", "-q")
+    folder = toy.repository(tmp_path / "checkout")
     commit(folder, "a\n")
     toy.run(folder, "git", "switch", "-q", "-c", "retrain/1")
     commit(folder, "a\nb\n")

@@ -92,9 +92,8 @@ STAGES: dict[str, Any] = {
 
 def make(folder: Path, n_images: int = 10) -> Path:
     """Return the checkout, on branch main; beside it are `images` and `does`."""
-    checkout = folder / "checkout"
     (folder / "does").mkdir(parents=True)
-    checkout.mkdir()
+    checkout = repository(folder / "checkout")
     add_images(folder, n_images)
     for name in ("params.yaml", ".gitignore", ".dvcignore", "prefect.toml"):
         shutil.copy(ROOT / name, checkout)
@@ -103,15 +102,21 @@ def make(folder: Path, n_images: int = 10) -> Path:
     (checkout / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}, sort_keys=False))
     (checkout / "registry").mkdir()
     (checkout / "registry/champions.json").write_text("[]\n")
-    run(checkout, "git", "init", "-q", "-b", "main")
-    run(checkout, "git", "config", "user.email", "tester@example.org")
-    run(checkout, "git", "config", "user.name", "Tester")
-    run(checkout, "dvc", "init", "-q")
     shutil.copy(ROOT / ".dvc/config", checkout / ".dvc/config")
     run(checkout, "assay", "snapshot", str(folder / "images"))
     run(checkout, "git", "add", "-A")
     run(checkout, "git", "commit", "-qm", "start")
     return checkout
+
+
+def repository(folder: Path) -> Path:
+    """Return the folder, now a repository of git and DVC, on branch main and without a commit."""
+    folder.mkdir(parents=True)
+    run(folder, "git", "init", "-q", "-b", "main")
+    run(folder, "git", "config", "user.email", "tester@example.org")
+    run(folder, "git", "config", "user.name", "Tester")
+    run(folder, "dvc", "init", "-q")
+    return folder
 
 
 def add_images(folder: Path, n: int, label: str = "") -> None:
