@@ -91,6 +91,7 @@ def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple
     shards = [_shard(each, kept, paths, p) for each in missing]
     work = _written(shards)
     for each, name in zip(missing, tqdm(work, "writing", len(missing), unit=" shards", disable=None), strict=True):
+        records.settle(paths.records / name)  # here, so that no worker waits for the disk
         remembered[each.key] = name
         _remember(paths.memo.shards, remembered, p)  # at once: a kill costs no more than the shard at hand
     names = [remembered[each.key] for each in plans]

@@ -131,6 +131,18 @@ def test_second_run_writes_nothing_and_gives_the_same(paths: params.Paths, capsy
     assert paths.index.read_bytes() == index
 
 
+def test_shard_is_remembered_when_the_disk_has_it(paths: params.Paths, monkeypatch: pytest.MonkeyPatch) -> None:
+    remembered = []
+
+    def settle(shard: Path) -> None:
+        known = files.read_json(paths.memo.shards)["shards"].values() if paths.memo.shards.exists() else ()
+        remembered.append((shard.name in known, len(known)))
+
+    monkeypatch.setattr(records, "settle", settle)
+    preprocess()
+    assert remembered == [(False, n) for n in range(len(list(paths.records.iterdir())))]
+
+
 def test_lost_memo_costs_work_and_changes_nothing(paths: params.Paths, capsys: pytest.CaptureFixture[str]) -> None:
     preprocess()
     whole, index = shards(paths), paths.index.read_bytes()

@@ -37,9 +37,10 @@ def test_bytes_are_those_of_tensorflows_writer(tmp_path: Path, label: int | tupl
     assert (tmp_path / "ours" / name).read_bytes() == (tmp_path / "theirs").read_bytes()
 
 
-def test_shard_is_named_by_its_split_and_bytes(tmp_path: Path) -> None:
+def test_shard_is_named_by_its_split_and_the_checksums_of_its_records(tmp_path: Path) -> None:
     name = records.write(tmp_path, "train", [example()])
-    assert name == f"train-{hashlib.sha256((tmp_path / name).read_bytes()).hexdigest()[:16]}.tfrecord"
+    content = (tmp_path / name).read_bytes()
+    assert name == f"train-{hashlib.sha256(content[:12] + content[-4:]).hexdigest()[:16]}.tfrecord"
     assert records.write(tmp_path, "train", [example()]) == name
     assert records.write(tmp_path, "train", [example(label=4)]) != name
     assert len(list(tmp_path.iterdir())) == 2
