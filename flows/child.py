@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,9 +25,29 @@ HINTS = (
     "dvc config core.autostage",
     "Use `dvc push`",
 )
+SERVED = "ASSAY_SERVED_BY"  # the process id of `assay serve-flows`, in the environment of its flows
+GRACE_S = 3
 LAST = 20  # lines that a failure is told with
 
 Log = logging.Logger | logging.LoggerAdapter[logging.Logger]
+
+
+def end_with_server() -> None:
+    """Have this flow end when the `assay serve-flows` that started it does; one that was started otherwise goes on.
+
+    Prefect leaves it at work when what serves it is killed: nobody would hear how it ends.
+    """
+    if served := os.environ.get(SERVED):
+        threading.Thread(target=_end_without, args=(int(served),), daemon=True).start()
+
+
+def _end_without(parent: int) -> None:
+    """Wait for the parent's end, give the flow the time to say how it ended, and let nothing be left after that."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os.kill(os.getpid(), signal.SIGKILL)
 
 
 def run(module: str, *arguments: str, folder: Path, log: Log) -> tuple[int, str, list[str]]:

@@ -34,6 +34,7 @@ from flows import automations, deployments, reconcile, server
 
 SAMPLE = 0.05  # of the cache, another part every day
 OVERDUE = timedelta(minutes=10)
+SETTLES = timedelta(minutes=2)  # in which the server's scheduler, once a minute, finds a new schedule
 FILESYSTEM = "prefect.server.concurrency.lease_storage.filesystem"
 
 
@@ -202,9 +203,7 @@ def _deployment(client: Any, each: deployments.Deployment) -> Iterator[Answer]:
         yield Answer(subject=each.name, seen="by hand")
         return
     if there.paused or not any(schedule.active for schedule in there.schedules):
-        yield Answer(
-            subject=each.name, seen="its schedule is paused", todo=f"prefect deployment schedule resume, or {restart}"
-        )
+        yield Answer(subject=each.name, seen="its schedule is paused", todo=restart)
         return
     waiting = client.read_flow_runs(
         deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[there.id])),
@@ -220,6 +219,8 @@ def _deployment(client: Any, each: deployments.Deployment) -> Iterator[Answer]:
             seen=f"{len(late)} runs are overdue, the first since {late[0]:%F %H:%M} UTC",
             todo=restart,
         )
+    elif not times and max(schedule.created for schedule in there.schedules) > now - SETTLES:
+        yield Answer(subject=each.name, seen="no run is scheduled yet: it was set up a moment ago")
     elif not times:
         yield Answer(
             subject=each.name, seen="no run is scheduled", todo="restart the server, and look into its log for errors"
@@ -231,12 +232,13 @@ def _deployment(client: Any, each: deployments.Deployment) -> Iterator[Answer]:
 def _runs(client: Any) -> Answer:
     """Are runs marked as running that are not, or slots held by nobody?"""
     dead = reconcile.dead_runs(client)
-    slots = sum(limit.active_slots for limit in client.read_global_concurrency_limits(limit=200, offset=0))
-    if slots and not dead and not lock.holder():
+    limits = client.read_global_concurrency_limits(limit=200, offset=0)
+    held = {limit.name: limit.active_slots for limit in limits if limit.active_slots}
+    if held and not dead and not lock.holder():
         return Answer(
             subject="runs",
-            seen=f"{slots} slots are held, and nothing runs",
-            todo="prefect gcl ls; prefect gcl update NAME --active-slots 0",
+            seen=f"{', '.join(f'{n} of {name}' for name, n in held.items())}: slots that are held, and nothing runs",
+            todo="; ".join(f"prefect gcl update {name} --active-slots 0" for name in held),
         )
     seen = (
         f"{', '.join(run.name for run in dead)}: running by the server, without a process" if dead else "none is dead"

@@ -49,6 +49,7 @@ def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand", 
 
     `spread`: its stages run on the machines of their pools (flows/relay.py).
     """
+    child.end_with_server()
     with lock.taken(str(runtime.flow_run.id)) as taken:
         if not taken:
             return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")

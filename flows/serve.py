@@ -22,7 +22,7 @@ from prefect.states import Completed
 
 from assay import stage
 from assay.errors import AssayError
-from flows import automations, deployments, reconcile, server
+from flows import automations, child, deployments, reconcile, server
 
 PATIENCE_S = 120  # for a server that starts at the same time
 
@@ -74,6 +74,7 @@ def main() -> None:
                 log.warning("%s: %d missed runs became one", name, skipped + 1)
     except AssayError as error:
         sys.exit(str(error))
+    os.environ[child.SERVED] = str(os.getpid())
     # A paused schedule that nobody un-pauses is a retraining that silently never comes again.
     serve(*declared.values(), pause_on_shutdown=False)
 

@@ -5,13 +5,17 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
+
+if TYPE_CHECKING:
+    from machine import Machine
 
 ROOT = Path(__file__).parent.parent
 CLASSES = ("ape", "bee", "cow")
@@ -86,3 +90,69 @@ def images(tmp_path: Path) -> Path:
 def checkout(tmp_path: Path, images: Path) -> Path:
     (tmp_path / "checkout/.dvc").mkdir(parents=True)
     return make_checkout(tmp_path / "checkout", images)
+
+
+# One machine with real processes, which all tests that are marked `live` share: its start takes a minute.
+
+
+@pytest.fixture(scope="session")
+def running(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Machine, list[dict[str, Any]]]]":
+    """The machine, and what people are told."""
+    # Only here, for Prefect costs each process seconds.
+    from machine import Machine
+    from prefect.settings import PREFECT_API_URL, temporary_settings
+    from test_alert import receiving
+
+    with receiving() as (url, told):
+        machine = Machine(tmp_path_factory.mktemp("machine"), url)
+        with temporary_settings({PREFECT_API_URL: machine.api}):
+            machine.start("server")
+            machine.start("serve")
+            yield machine, told
+            machine.stop()
+
+
+@pytest.fixture(scope="session")
+def undisturbed(running: "tuple[Machine, list[dict[str, Any]]]") -> tuple[str, str, list[str]]:
+    """What a retraining leaves that nothing disturbs."""
+    machine, told = running
+    assert machine.end(machine.ask()) == "Completed"
+    assert (machine.champion(), told) == ("v0.0.1", [])
+    return machine.result()
+
+
+@pytest.fixture
+def machine(
+    running: "tuple[Machine, list[dict[str, Any]]]", undisturbed: object, monkeypatch: pytest.MonkeyPatch
+) -> "Machine":
+    """The machine before its first retraining, with everything running; its checkout is the current folder."""
+    from assay import alert
+
+    machine, told = running
+    for name in ("server", "serve"):
+        machine.start(name)
+    machine.reset()
+    told.clear()
+    monkeypatch.chdir(machine.checkout)
+    monkeypatch.setenv(alert.URLS, machine.settings[alert.URLS])
+    return machine
+
+
+@pytest.fixture
+def told(running: "tuple[Machine, list[dict[str, Any]]]") -> list[dict[str, Any]]:
+    """What people were told."""
+    return running[1]
+
+
+@pytest.fixture
+def titles(told: list[dict[str, Any]]) -> Callable[[], list[str]]:
+    """Wait for a message, and return the headlines of those that came since the last time."""
+    from machine import until
+
+    def ask() -> list[str]:
+        until(lambda: told)
+        found = [each["title"] for each in told]
+        told.clear()
+        return found
+
+    return ask

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,9 +19,11 @@ import toy
 import yaml
 from conftest import ROOT
 from prefect import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.sorting import FlowRunSort
 
 from assay import alert, lock, worktree
+from flows import doctor
 
 T = TypeVar("T")
 COMMANDS = {"server": ["prefect", "server", "start", "--host", "127.0.0.1", "--port"], "serve": ["flows.serve"]}
@@ -40,6 +42,11 @@ def until(ask: Callable[[], T | None], seconds: float = 120, every: float = 0.1)
 def not_soon() -> str:
     """Return a cron schedule: in one to three months, which the scheduler of Prefect looks ahead."""
     return f"0 3 1 {(datetime.now(UTC).month + 1) % 12 + 1} *"
+
+
+def unwell() -> list[str]:
+    """Return what the doctor finds wrong with server, schedule, runs, slots and automations."""
+    return [answer.seen for answer in doctor.prefect() if answer.todo]
 
 
 class Machine:
@@ -81,8 +88,8 @@ class Machine:
     def log(self, name: str) -> str:
         return (self.home / f"{name}.log").read_text(errors="replace")
 
-    def start(self, name: str) -> None:
-        """Start `server` or `serve` if it does not run, as systemd does, and return when it works."""
+    def start(self, name: str, **more: str) -> None:
+        """Start `server` or `serve` if it does not run, as systemd does, and return when it works; `more`: settings."""
         if name in self.processes:
             return
         command = [*COMMANDS[name], *([str(self.port)] if name == "server" else [])]
@@ -90,7 +97,7 @@ class Machine:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=self.checkout,
-                env=toy.environment(self.checkout, **self.settings),
+                env=toy.environment(self.checkout, **self.settings, **more),
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -113,6 +120,10 @@ class Machine:
         else:
             process.kill()
         process.wait()
+
+    def restart(self, name: str, **more: str) -> None:
+        self.kill(name)
+        self.start(name, **more)
 
     def stop(self) -> None:
         """Leave nothing behind."""
@@ -171,6 +182,19 @@ class Machine:
         with get_client(sync_client=True) as client:
             deployment = client.read_deployment_by_name("retrain/nightly")
             return client.create_flow_run_from_deployment(deployment.id, parameters=parameters)
+
+    def miss(self, n: int) -> list[FlowRun]:
+        """Have the scheduler put in runs that were due in the past, and return them, oldest first."""
+        now = datetime.now(UTC)
+        period = {"start_time": (now - timedelta(days=366 * (n + 1))).isoformat(), "end_time": now.isoformat()}
+        with get_client(sync_client=True) as client:
+            nightly = client.read_deployment_by_name("retrain/nightly")
+            wanted = period | {"min_runs": n, "max_runs": n}
+            client.request("POST", f"/deployments/{nightly.id}/schedule", json=wanted).raise_for_status()
+            runs = client.read_flow_runs(sort=FlowRunSort.EXPECTED_START_TIME_ASC, limit=200)
+        missed = [run for run in runs if run.state_type == StateType.SCHEDULED and run.expected_start_time < now]
+        assert [(run.deployment_id, run.auto_scheduled) for run in missed] == [(nightly.id, True)] * n
+        return missed
 
     def end(self, run: FlowRun, seconds: float = 180) -> str:
         """Return the name of the state that the run ends in."""

@@ -13,82 +13,15 @@ from typing import Any
 
 import pytest
 import toy
-from machine import Machine, until
-from prefect.settings import PREFECT_API_URL, temporary_settings
-from test_alert import receiving
+from machine import Machine, until, unwell
 
-from assay import alert, worktree
-from flows import doctor
+from assay import worktree
 
 pytestmark = pytest.mark.live
 
 
-@pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Machine, list[dict[str, Any]]]]:
-    """The machine, and what people are told."""
-    with receiving() as (url, told):
-        machine = Machine(tmp_path_factory.mktemp("machine"), url)
-        with temporary_settings({PREFECT_API_URL: machine.api}):
-            machine.start("server")
-            machine.start("serve")
-            yield machine, told
-            machine.stop()
-
-
-@pytest.fixture(scope="module")
-def undisturbed(running: tuple[Machine, list[dict[str, Any]]]) -> tuple[str, str, list[str]]:
-    """What a retraining leaves that nothing disturbs."""
-    machine, told = running
-    assert machine.end(machine.ask()) == "Completed"
-    assert (machine.champion(), told) == ("v0.0.1", [])
-    return machine.result()
-
-
-@pytest.fixture
-def machine(
-    running: tuple[Machine, list[dict[str, Any]]], undisturbed: object, monkeypatch: pytest.MonkeyPatch
-) -> Machine:
-    """The machine before its first retraining, with everything running; its checkout is the current folder."""
-    machine, told = running
-    for name in ("server", "serve"):
-        if name not in machine.processes:
-            machine.start(name)
-    machine.reset()
-    told.clear()
-    monkeypatch.chdir(machine.checkout)
-    monkeypatch.setenv(alert.URLS, machine.settings[alert.URLS])
-    return machine
-
-
-@pytest.fixture
-def told(running: tuple[Machine, list[dict[str, Any]]]) -> list[dict[str, Any]]:
-    """What people were told."""
-    return running[1]
-
-
-@pytest.fixture
-def titles(told: list[dict[str, Any]]) -> Callable[[], list[str]]:
-    """Wait for a message, and return the headlines of those that came since the last time."""
-
-    def ask() -> list[str]:
-        until(lambda: told)
-        found = [each["title"] for each in told]
-        told.clear()
-        return found
-
-    return ask
-
-
 def kill(pid: int) -> None:
     os.kill(pid, signal.SIGKILL)
-
-
-def unwell() -> list[str]:
-    """Return what the doctor finds wrong with server, schedule, runs, slots and automations.
-
-    After a start of `serve` it takes Prefect's scheduler some seconds to put in the next runs.
-    """
-    return [answer.seen for answer in doctor.prefect() if answer.todo]
 
 
 KILLS = [  # (the stage that runs, who is killed, how the run ends, what people are told)
@@ -110,6 +43,22 @@ def test_retraining_whose_processes_are_killed_one_after_the_other_ends_as_if_no
         assert (machine.end(run), titles()) == (ends, [tells])
         until(lambda: unwell() == [], every=1)
         machine.calm()
+    assert machine.end(machine.ask()) == "Completed"
+    assert machine.result() == undisturbed
+
+
+def test_run_whose_server_of_flows_was_killed_ends_with_it_and_the_next_goes_on(
+    machine: Machine, undisturbed: object, titles: Callable[[], list[str]]
+) -> None:
+    machine.pause("train")
+    (run,) = machine.miss(1)  # one of the schedule
+    machine.reach("train")
+    machine.kill("serve")
+    machine.nobody_works_soon()
+    assert (machine.end(run), titles()) == ("Crashed", ["Assay: retrain crashed"])
+    machine.calm()
+    machine.start("serve")
+    until(lambda: unwell() == [], every=1)
     assert machine.end(machine.ask()) == "Completed"
     assert machine.result() == undisturbed
 
