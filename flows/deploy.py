@@ -1,7 +1,6 @@
 """Gives the deployments of prefect.yaml to the workers of their work pools: `assay deploy-flows`.
 
-`prefect deploy --all` would do so too, but ends with status 422 after the first one: from FastAPI 0.150 on Prefect's
-server refuses the nulls of its own client. It also knows nothing of our automations.
+`prefect deploy --all` would do so too, but makes no work pool that is missing, and knows nothing of our automations.
 """
 
 import os
