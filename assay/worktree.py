@@ -35,6 +35,7 @@ def ready(ref: str, home: Path = Path()) -> Worktree:
     if not git.has(ref, home):
         raise AssayError(f"retrain: {ref!r} is no commit of this repository (ref)")
     folder = (home / PLACE).absolute()
+    _unlock(home)
     wanted = {"ref": git.run("rev-parse", f"{ref}^{{commit}}", folder=home), "last": last(ref, home)}
     found = _read(folder)
     if found and found["ref"] == wanted["ref"] and wanted["last"] in (found["last"], found["branch"]):
@@ -47,6 +48,13 @@ def ready(ref: str, home: Path = Path()) -> Worktree:
     base = git.run("rev-parse", "HEAD", folder=folder)
     files.write_json(folder / READY, wanted | {"base": base})
     return Worktree(folder=folder, base=base, continued=False)
+
+
+def _unlock(home: Path) -> None:
+    """Remove the locks of a git that was killed from the references that retrainings write; there is one at a time."""
+    refs = Path(git.run("rev-parse", "--path-format=absolute", "--git-common-dir", folder=home)) / "refs"
+    for lock in [*(refs / "heads" / BRANCHES).rglob("*.lock"), *(refs / "tags").glob("*[@#]*.lock")]:
+        lock.unlink(missing_ok=True)
 
 
 def last(ref: str, home: Path = Path()) -> str | None:
@@ -77,8 +85,9 @@ def _read(folder: Path) -> dict[str, str | None] | None:
         branch = git.run("branch", "--show-current", folder=folder)
         git.run("status", "--porcelain", folder=folder)
         tracking.check_stages(folder)
-        if Path(git.run("rev-parse", "--path-format=absolute", "--git-path", "index.lock", folder=folder)).exists():
-            return None  # a power cut while git wrote its index
+        own = Path(git.run("rev-parse", "--absolute-git-dir", folder=folder))
+        if any(own.glob("*.lock")):
+            return None  # git was killed while it wrote its index or HEAD
     except (OSError, ValueError, AssayError):
         return None
     return {"ref": "", "last": "", "base": ""} | found | {"branch": branch}

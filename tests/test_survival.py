@@ -7,6 +7,7 @@ does, to the last byte of what it commits.
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -81,13 +82,18 @@ def test_power_cut_is_marked_and_told_when_the_power_is_back_and_the_next_run_go
     assert machine.result() == undisturbed
 
 
-def test_training_goes_on_and_ends_well_while_the_server_is_away(
+def test_training_goes_on_and_ends_well_while_the_server_is_away_for_a_minute_and_again(
     machine: Machine, undisturbed: object, told: list[dict[str, Any]]
 ) -> None:
     machine.pause("train")
     run = machine.ask()
     machine.reach("train")
+    training = machine.the("step.py train")
     machine.kill("server")
+    time.sleep(60)
+    machine.start("server")
+    assert machine.the("step.py train") == training
+    machine.kill("server")  # now it is away when the training ends
     machine.go()
     recorded = machine.checkout / worktree.PLACE / "dvc.lock"
     until(lambda: "train:" in recorded.read_text())

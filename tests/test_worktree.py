@@ -41,6 +41,17 @@ def test_whole_one_is_continued_and_one_that_a_power_cut_left_is_begun_anew(chec
     assert not worktree.ready("main", checkout).continued
 
 
+def test_locks_that_a_killed_git_left_stand_in_nobodys_way(checkout: Path) -> None:
+    first = worktree.ready("main", checkout)
+    for name in ("HEAD.lock", "refs/heads/retrain/1.lock", "refs/tags/classifier@v0.0.1.lock"):
+        Path(toy.run(first.folder, "git", "rev-parse", "--path-format=absolute", "--git-path", name)).touch()
+    tree = worktree.ready("main", checkout)
+    assert not tree.continued
+    toy.run(tree.folder, "git", "switch", "-q", "-C", "retrain/1")
+    toy.run(tree.folder, "git", "commit", "-q", "--allow-empty", "-m", "x")
+    toy.run(tree.folder, "git", "tag", "classifier@v0.0.1")
+
+
 def test_dvc_lock_that_both_changed_is_that_of_the_retraining(checkout: Path) -> None:
     commit(checkout, "a\nc\n")
     tree = worktree.ready("main", checkout)
