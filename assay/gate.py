@@ -53,6 +53,12 @@ def set_aside(results: dict[str, Any]) -> str:
     return "\n".join([head, *(r["message"] for r in results["expectations"] if r["quarantine"] and r["n_failed"])])
 
 
+def images_set_aside(results: dict[str, Any]) -> list[str]:
+    """Return the images that `set_aside` tells of, by rule."""
+    found = [name for r in results["expectations"] if r["quarantine"] for name in r["failures"]]
+    return list(dict.fromkeys(found))
+
+
 def check_passed(passed: Path) -> None:
     """Raise `AssayError` if the gate is closed now, whichever manifest it let pass before."""
     if not passed.exists():

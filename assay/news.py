@@ -76,7 +76,7 @@ def first_images(results: Path) -> list[str]:
     return list(dict.fromkeys(turns))[:IMAGES]
 
 
-def set_aside(message: str, images: list[str], report: Path) -> Alert:
+def set_aside(message: str, images: list[str], report: Path, folder: Path = Path()) -> Alert:
     """Return what to tell of images that an open gate sets aside; others than the last time are news."""
     return Alert(
         cause=f"set aside: {' '.join(images)}",
@@ -85,6 +85,7 @@ def set_aside(message: str, images: list[str], report: Path) -> Alert:
         todo="mend or remove the images; what is mended takes part in the next run, and the rest of the set does now",
         report=report,
         pictures=tuple(images[:IMAGES]),
+        folder=folder,
     )
 
 

@@ -48,6 +48,11 @@ def run(name: str, main: Callable[[params.Params], None]) -> NoReturn:
     sys.exit(code)
 
 
+def is_of_flow() -> bool:
+    """Say whether a flow waits for the outcome, and tells people."""
+    return OUTCOME in os.environ
+
+
 def _leave(file: Path, outcome: dict[str, Any]) -> None:
     """Write it whole or, on a full disk, not at all: the flow then has what was printed."""
     try:

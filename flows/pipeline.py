@@ -40,8 +40,9 @@ def pipeline() -> State[Any]:
         if not taken:
             return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")
         ends = stages.run(declared, Path.cwd())
-        if bad := stages.bad_end(ends, Path.cwd()):
-            tell(bad)
+        for news_of_stages in (stages.set_aside(ends, Path.cwd()), stages.bad_end(ends, Path.cwd())):
+            if news_of_stages:
+                tell(news_of_stages)
         show.metrics(declared, ends)
         show.verdicts(declared, ends, Path.cwd())
         return stages.end(declared, ends)

@@ -111,6 +111,8 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) ->
     show.verdicts(declared, ends, tree.folder, kept)
     if waivers := ending.soon(tree.folder / p.paths.validation / "results.json", datetime.now(UTC).date()):
         tell(news.ending(waivers))
+    if aside := stages.set_aside(ends, tree.folder, kept):
+        tell(aside)
     if bad := stages.bad_end(ends, tree.folder, kept):
         tell(bad)
         return stages.end(declared, ends)

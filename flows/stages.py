@@ -15,10 +15,11 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import alert, files, news, outbox
+from assay import alert, files, gate, news, outbox, params
 from assay.errors import AssayError, GateClosed
 from flows import child, dag, reproduce, server
 
+GATE = "gate"
 PATIENCE_S = 3600  # for a server that is away between two stages; a training does not need it
 Ends = dict[str, State[Any]]  # of the stages that were reached, in their order
 
@@ -100,6 +101,17 @@ def bad_end(ends: Ends, folder: Path, kept: Path | None = None) -> alert.Alert |
         return None
     code = files.read_json(folder / reproduce.OUTCOME)["exit_code"] if (folder / reproduce.OUTCOME).exists() else 1
     return news.of_stage(name, code, words(name, end, folder), folder, kept)
+
+
+def set_aside(ends: Ends, folder: Path, kept: Path | None = None) -> alert.Alert | None:
+    """Return what to tell of images that the gate, if it ran, sets aside; `kept` as for `bad_end`."""
+    if GATE not in ends or ends[GATE].message != "ran":
+        return None
+    validation = params.load(folder / params.FILE).paths.validation
+    report = kept / validation.name if kept else folder / validation
+    found = files.read_json(report / "results.json")
+    told = gate.set_aside(found)
+    return news.set_aside(told, gate.images_set_aside(found), report / "index.html", folder) if told else None
 
 
 def words(name: str, end: State[Any], folder: Path) -> str:

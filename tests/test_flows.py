@@ -74,6 +74,7 @@ ORDER = ["validate", "gate", "train"]
 RESULTS = {
     "passed": False,
     "n_images": 1797,
+    "quarantine": {"n_images": 0, "limit": 0.01, "share": 0, "paths": []},
     "expectations": [
         {
             "severity": "critical",

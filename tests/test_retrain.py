@@ -106,6 +106,18 @@ def test_closed_gate_leaves_a_report_and_an_alert_and_no_commit(checkout: Path, 
     assert clean(checkout)
 
 
+def test_images_set_aside_are_told_of_once_with_the_report_that_stays(checkout: Path, retrain: Retrain) -> None:
+    toy.add_images(checkout.parent, 1, "odd")
+    with receiving() as (url, received):
+        retrain(**{alert.URLS: url})
+    (told,) = received
+    assert told["title"] == "Assay: gate set images aside"
+    assert told["message"].startswith("1 image is set aside, at most 50% may be")
+    report = Path(told["message"].rpartition("Report: ")[2])
+    assert report.is_relative_to(checkout / ".assay/runs")
+    assert report.read_text() == "page"
+
+
 def test_held_model_is_told_and_waits_for_a_person(checkout: Path, retrain: Retrain) -> None:
     with receiving() as (url, received):
         assert "v0.0.1 is not the champion" in retrain("--approval", code=4, **{alert.URLS: url})

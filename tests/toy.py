@@ -37,9 +37,12 @@ def ingest(p):
 
 def gate(p):
     names = files.read_json(p.paths.manifest)
-    bad = [name for name in names if name.startswith("bad/")]
+    bad, odd = ([name for name in names if name.startswith(f"{kind}/")] for kind in ("bad", "odd"))
     rule = {"severity": "critical", "success": not bad, "message": "known class", "observed": len(bad), "limit": 0}
-    results = {"passed": not bad, "n_images": len(names), "expectations": [rule | {"table": "labels", "failures": bad}]}
+    rule |= {"table": "labels", "failures": bad, "n_failed": len(bad), "quarantine": False}
+    aside = rule | {"success": True, "message": "decodable", "failures": odd, "n_failed": len(odd), "quarantine": True}
+    results = {"passed": not bad, "n_images": len(names), "expectations": [rule, aside],
+               "quarantine": {"n_images": len(odd), "limit": 0.5, "share": len(odd) / len(names), "paths": odd}}
     files.write_json(p.paths.validation / "results.json", results)
     files.write_text(p.paths.validation / "index.html", "page")
     if bad:
