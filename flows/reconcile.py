@@ -8,7 +8,16 @@ from typing import Any
 from uuid import UUID
 
 from prefect import Flow, get_client, runtime
-from prefect.client.schemas.filters import FlowFilter, FlowFilterName, FlowRunFilter, FlowRunFilterTags
+from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
+    FlowRunFilter,
+    FlowRunFilterId,
+    FlowRunFilterTags,
+    TaskRunFilter,
+    TaskRunFilterState,
+    TaskRunFilterStateType,
+)
 from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
 from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypeFilter
 from prefect.client.schemas.objects import FlowRun, State, StateType
@@ -47,8 +56,17 @@ def close_dead_runs() -> list[str]:
         dead = dead_runs(client)
         for run in dead:
             client.set_flow_run_state(run.id, Crashed(message=message), force=True)
+            _end_tasks(client, run, message)
             tell(news.crashed(FLOW, run.name, message))
     return [run.name for run in dead]
+
+
+def _end_tasks(client: Any, run: FlowRun, message: str) -> None:
+    """Mark the tasks of a dead run as crashed too: else they run for ever, and hold slots until a lease ends."""
+    running = TaskRunFilterState(type=TaskRunFilterStateType(any_=UNFINISHED))
+    of_run = FlowRunFilter(id=FlowRunFilterId(any_=[run.id]))
+    for each in client.read_task_runs(flow_run_filter=of_run, task_run_filter=TaskRunFilter(state=running)):
+        client.set_task_run_state(each.id, Crashed(message=message), force=True)
 
 
 def dead_runs(client: Any) -> list[FlowRun]:
@@ -74,5 +92,8 @@ def tell_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> 
 
 def tell_crash(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Tell people that the process of a run ended before its time. Runs where the deployment is served."""
+    message = state.message or "its process ended"
     with suppress(Exception):
-        tell(news.crashed(flow.name, flow_run.name, state.message or "its process ended"))
+        tell(news.crashed(flow.name, flow_run.name, message))
+    with suppress(Exception), get_client(sync_client=True) as client:
+        _end_tasks(client, flow_run, message)

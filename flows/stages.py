@@ -62,6 +62,7 @@ def _worth_another_try(task: Any, run: Any, end: State[Any]) -> bool:
 def reproduce_stage(name: str, folder: Path) -> State[Any]:
     """Return how it ended; the first line of the stage's own words is the reason of a bad end."""
     end = _reproduce(name, folder)
+    server.wait(PATIENCE_S)  # which takes the slots of the stage's tags back as soon as this returns, or fails the run
     match end["state"], end["exit_code"]:
         case "ran", _:
             return Completed(message="ran")

@@ -107,6 +107,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Machine
         machine = Machine(tmp_path_factory.mktemp("machine"), url)
         with temporary_settings({PREFECT_API_URL: machine.api}):
             machine.start("server")
+            machine.limit("cpu", "gpu")
             machine.start("serve")
             yield machine, told
             machine.stop()

@@ -19,6 +19,7 @@ import toy
 import yaml
 from conftest import ROOT
 from prefect import get_client
+from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
@@ -195,6 +196,12 @@ class Machine:
         missed = [run for run in runs if run.state_type == StateType.SCHEDULED and run.expected_start_time < now]
         assert [(run.deployment_id, run.auto_scheduled) for run in missed] == [(nightly.id, True)] * n
         return missed
+
+    def limit(self, *tags: str) -> None:
+        """Let one task of each tag run at a time; a slot that a dead one keeps is what the doctor names."""
+        with get_client(sync_client=True) as client:
+            for tag in tags:
+                client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=f"tag:{tag}", limit=1))
 
     def end(self, run: FlowRun, seconds: float = 180) -> str:
         """Return the name of the state that the run ends in."""
