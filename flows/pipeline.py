@@ -40,9 +40,10 @@ def pipeline() -> State[Any]:
         if not taken:
             return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")
         ends = stages.run(declared, Path.cwd())
-        for news_of_stages in (stages.set_aside(ends, Path.cwd()), stages.bad_end(ends, Path.cwd())):
-            if news_of_stages:
-                tell(news_of_stages)
+        if aside := stages.set_aside(ends, Path.cwd()):
+            tell(aside)
+        if bad := stages.bad_end(ends, Path.cwd()):
+            tell(bad)
         show.metrics(declared, ends)
         show.verdicts(declared, ends, Path.cwd())
         return stages.end(declared, ends)
