@@ -49,8 +49,13 @@ def tables(approved: Profile | None, rows: pd.DataFrame, ledger: pd.DataFrame, t
 
 def new_images(approved: Profile, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that have a split and came after the approval."""
-    is_new = rows["split"].notna() & (profile.batch_numbers(rows) > approved.last_batch)
-    return rows[is_new]
+    return rows[rows["split"].notna() & ~is_old(approved, rows)]
+
+
+def is_old(approved: Profile, rows: pd.DataFrame) -> np.ndarray:
+    """Say of each row, bool [N], whether its image was there when the profile was approved."""
+    old: np.ndarray = profile.batch_numbers(rows) <= approved.last_batch
+    return old
 
 
 def _drift(approved: Profile, new: pd.DataFrame, task: Task) -> dict[str, pd.DataFrame]:

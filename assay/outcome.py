@@ -5,8 +5,8 @@ success, observed, limit, n_rows, n_failed, n_waived, quarantine (whether it set
 failures (the first names), because (the rule from whose failure this one may follow, empty if there is none).
 
 failures.csv has every failing row, in the order of `expectations`: path (as in the source; of a rule that is not about
-images the class, or split/class), suite, expectation, severity, status (failed, set aside or waived), column, value,
-limit, partner (the image that it clashes with).
+images the class, or split/class), suite, expectation, severity, status, column, value, limit, partner (the image it
+clashes with). Status: failed; waived; set aside; tolerated, where no more rows break the rule than its `mostly` lets.
 """
 
 from collections.abc import Iterable, Mapping
@@ -88,7 +88,13 @@ def failing_rows(checked: list[Result]) -> pd.DataFrame:
             limit=wording.limit(r.rule),
         )
         for r in checked
-        for status, rows in [("set aside" if r.success else "failed", r.failing), ("waived", r.waived)]
+        for status, rows in [(_status(r), r.failing), ("waived", r.waived)]
         if len(rows)
     ]
     return pd.concat(parts)[list(CSV_COLUMNS)] if parts else pd.DataFrame(columns=list(CSV_COLUMNS))
+
+
+def _status(result: Result) -> str:
+    if not result.success:
+        return "failed"
+    return "set aside" if result.rule.quarantine else "tolerated"

@@ -57,7 +57,10 @@ def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
     group = rows["group"].where(rows["group"] != "")
     is_listed = rows["reason"] != manifest.UNLISTED
     found = rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna(), mode_share=_mode_share(rows))
-    return found.assign(unapproved=approval.unlike(approved, rows)).join(outliers.outliers(rows))
+    distances = outliers.outliers(rows)
+    if approved:
+        distances[approval.is_old(approved, rows)] = 0.0  # a person has seen them
+    return found.assign(unapproved=approval.unlike(approved, rows)).join(distances)
 
 
 def _mode_share(rows: pd.DataFrame) -> "pd.Series[float]":

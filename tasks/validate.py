@@ -121,13 +121,14 @@ def lines(results: dict[str, Any]) -> list[str]:
     """Return what a person wants to know at once."""
     found = results["expectations"]
     failed = [r for r in found if not r["success"]]
-    aside = [r for r in found if r["success"] and r["n_failed"]]
+    held = [r for r in found if r["success"] and r["n_failed"]]
     verdict = "the gate will open" if results["passed"] else "the gate will close"
     head = f"{results['n_images']:,} images, {len(found)} expectations, {len(failed)} failed: {verdict}"
     waived = [
         f"waived until {w['until']}: {w['expectation']}: {w['n_used']:,} rows: {w['why']}" for w in results["waivers"]
     ]
-    told = [f"{r['severity']}: {r['message']}" for r in failed] + [f"set aside: {r['message']}" for r in aside]
+    told = [f"{r['severity']}: {r['message']}" for r in failed]
+    told += [f"{'set aside' if r['quarantine'] else 'tolerated'}: {r['message']}" for r in held]
     return [head, *told, *waived]
 
 

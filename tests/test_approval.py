@@ -9,10 +9,11 @@ import pytest
 from cases import LEAST, as_approved, images, sound, with_new, with_row
 from conftest import draw, run
 
-from assay import approval, approve, params, profile, properties, suites
+from assay import approval, approve, params, profile, properties, suites, tables
 from assay.errors import AssayError
 
 LEDGER = pd.DataFrame({"sha256": [], "split": [], "batch": []})
+NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": []})
 
 
 def same(one: profile.Profile, other: profile.Profile) -> bool:
@@ -83,6 +84,19 @@ def test_what_was_never_approved_is_said_of_each_image() -> None:
         "no value above 63, approved: 255 and more",
     ]
     assert not approval.unlike(None, rows.reset_index(drop=True)).any()
+
+
+def test_outlier_that_was_approved_is_none_and_a_new_one_is() -> None:
+    old = sound()
+    old.loc[0, "p99"] = 100
+    rows = pd.concat(
+        [old, images("cat", train=1).assign(path="new.png", batch="0002-b.tar", p99=100)], ignore_index=True
+    )
+    pixels = np.zeros((len(rows), 2, 60), np.uint8)
+    approved = tables.Beside(approved=as_approved(old), ledger=LEDGER, pixels=pixels)
+    for beside, paths in [(None, [old["path"][0], "new.png"]), (approved, ["new.png"])]:
+        found = tables.build(rows, NO_PAIRS, beside=beside)["images"]
+        assert found.loc[found["dark"] > 5, "path"].tolist() == paths
 
 
 def test_approval_says_what_it_changes() -> None:

@@ -232,6 +232,21 @@ def test_warning_leaves_the_gate_open_and_is_told(run: Run, capsys: pytest.Captu
     assert out[2] == "report: reports/validation/index.html"
 
 
+@pytest.mark.parametrize(("n_dark", "status"), [(2, "tolerated"), (3, "failed")])
+def test_one_dark_image_in_200_is_shown_and_no_warning(
+    run: Run, capsys: pytest.CaptureFixture[str], n_dark: int, status: str
+) -> None:
+    many = sound(cat=images("cat", train=400 - 2 * N // 3, val=1, test=20))
+    many.loc[: n_dark - 1, "p99"] = 100
+    results = run(many)
+    assert ("not dark" in failed(results)) == (status == "failed")
+    assert [row["status"] for row in failing_rows() if row["expectation"] == "not dark"] == [status] * n_dark
+    told = "tolerated" if status == "tolerated" else "warning"
+    assert f"{told}: not dark: {n_dark} of {len(many)} images" in capsys.readouterr().out
+    page = Path("reports/validation/index.html").read_text()
+    assert f'not dark <span class="{"note" if status == "tolerated" else "warning"}">{told}' in page
+
+
 def test_gate_names_every_critical_failure_and_no_warning(run: Run) -> None:
     results = run(copies(label="dog", width_px=4))
     with pytest.raises(GateClosed) as closed:

@@ -87,11 +87,12 @@ def validated(folder: Path, variant: inject.Variant) -> Said:
         return _said(paths)
 
 
-def measured(folder: Path, table: Path) -> Path:
-    """Measure the images of a table, and return the folder of what is remembered of them."""
+def measured(folder: Path, table: Path) -> tuple[Path, pd.DataFrame]:
+    """Measure the images of a table; return the folder of what is remembered of them, and the near-duplicates."""
     with _inside(folder):
         _ingest(table)
-        return (folder / params.load().paths.memo.images).absolute()
+        paths = params.load().paths
+        return (folder / paths.memo.images).absolute(), pq.read_table(paths.pairs).to_pandas()
 
 
 def _ingest(table: Path) -> None:
@@ -108,7 +109,7 @@ def _said(paths: params.Paths) -> Said:
     results = files.read_json(paths.validation / "results.json")
     failed = {(r["suite"], r["expectation"]): r["severity"] for r in results["expectations"] if not r["success"]}
     with (paths.validation / "failures.csv").open(newline="") as rows:
-        lines = [_named(row) for row in csv.DictReader(rows)]
+        lines = [_named(row) for row in csv.DictReader(rows) if row["status"] != "tolerated"]  # shown, not warned of
     return Said(lines, failed)
 
 

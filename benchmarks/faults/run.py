@@ -94,7 +94,8 @@ def _cell(score: Score | None) -> str:
 def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
     """Yield what is said of sound draws of a set, by rule: in how many draws, and of how many images.
 
-    Each image is measured once, for what is measured of one does not depend on the others; all else is done anew.
+    Each image is measured once, for what is measured of one does not depend on the others; all else is done anew. One
+    of two near-duplicates is left out before, for a warning of them would be true.
     """
     draws, images = Counter[str](), Counter[str]()
     every = pictures.draw(name, sys.maxsize)
@@ -102,7 +103,10 @@ def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
         folder = Path(scratch)
         checkout(folder / "checkout", sorted({each.label for each in every}))
         inject.write(folder, inject.Variant(inject.sound(every)))
-        memo = measured(folder / "checkout", folder / "images/table.csv")
+        memo, pairs = measured(folder / "checkout", folder / "images/table.csv")
+        twice = set(pairs["partner"])
+        every = [each for each in every if each.path not in twice]
+        yield f"{len(every):,} images, {len(twice):,} that show what another shows are left out\n"
         shutil.copytree(memo, folder / "memo")
         (folder / "images").rename(folder / "kept")
         for seed in seeds:
