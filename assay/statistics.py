@@ -121,29 +121,19 @@ def flat_share(grey: np.ndarray) -> float:
 
 
 def of_colours(rgb: np.ndarray) -> dict[str, float]:
-    """Return the mean of each channel, [0, 255], the saturation and the share of clipped pixels."""
-    rows = rgb.reshape(len(rgb), -1).sum(axis=0, dtype=np.int64)  # in this order it is ten times as quick
-    totals = rows.reshape(-1, 3).sum(axis=0).tolist()
-    means = {name: total / (rgb.size / 3) for name, total in zip(("red", "green", "blue"), totals, strict=True)}
-    return means | {"saturation": saturation(rgb), "clipped_share": clipped_share(rgb)}
+    """Return the mean of each channel, [0, 255], and the saturation and the share of clipped pixels, [0, 1].
 
-
-def saturation(rgb: np.ndarray) -> float:
-    """Return the mean S of HSV, [0, 1], of uint8 [H, W, 3]; black has none."""
-    red, green, blue = np.moveaxis(rgb, -1, 0)
-    high = np.maximum(np.maximum(red, green), blue)
-    low = np.minimum(np.minimum(red, green), blue)
-    return float(((high - low) / np.maximum(high, 1)).mean())
-
-
-def clipped_share(rgb: np.ndarray) -> float:
-    """Return the share of pixels, [0, 1], of which a channel has reached its upper end, in uint8 [H, W, 3].
-
-    What was brighter there is lost, and its colour with it; a white object reaches the end in all channels at once.
+    Saturation is the mean S of HSV; black has none. A pixel is clipped if a channel has reached its upper end: what was
+    brighter there is lost, and its colour with it; a white object reaches the end in all channels at once.
     """
-    red, green, blue = np.moveaxis(rgb, -1, 0)
-    high = np.maximum(np.maximum(red, green), blue)
-    return float((high >= 256 - CLIPPED_LEVELS).mean())
+    planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 0))  # what follows is twice as quick so
+    red, green, blue = planes
+    high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    sums = planes.sum(axis=(1, 2), dtype=np.int64).tolist()
+    return {name: total / red.size for name, total in zip(("red", "green", "blue"), sums, strict=True)} | {
+        "saturation": float(((high - low) / np.maximum(high, 1)).mean()),
+        "clipped_share": float((high >= 256 - CLIPPED_LEVELS).mean()),
+    }
 
 
 def border_and_centre(thumbnail: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -16,7 +16,7 @@ from test_image import BROKEN, encode, grey
 
 from assay import image
 from assay.measure import SIDE_PX, Measurements, camera, measure, named_format, phash
-from assay.statistics import saturation, sharpness
+from assay.statistics import of_colours, sharpness
 
 ORIENTATION = 0x0112
 STATISTICS = {"brightness": 255, "contrast": 127.5, "entropy": 8, "black_share": 1, "white_share": 1}
@@ -96,12 +96,12 @@ def test_saturation_is_that_of_hsv(seed: int) -> None:
     pixels = np.random.default_rng(seed).integers(0, 256, (9, 7, 3), np.uint8)
     # Pillow's S is a whole number of 255ths, cut off.
     theirs = np.asarray(Image.fromarray(pixels).convert("HSV"))[..., 1].mean() / 255
-    assert 0 <= saturation(pixels) - theirs <= 1 / 255
+    assert 0 <= of_colours(pixels)["saturation"] - theirs <= 1 / 255
 
 
 def test_saturation_of_pure_and_mixed_colours() -> None:
     pixels = np.array([[[255, 0, 0], [0, 0, 0], [90, 90, 90], [100, 50, 75]]], np.uint8)
-    assert saturation(pixels) == (1 + 0 + 0 + 0.5) / 4
+    assert of_colours(pixels)["saturation"] == (1 + 0 + 0 + 0.5) / 4
 
 
 @settings(max_examples=30, deadline=None)

@@ -121,5 +121,5 @@ def test_quality_is_the_one_that_a_jpeg_was_saved_with(quality: int) -> None:
 
 def test_pixels_are_clipped_where_any_channel_has_reached_its_end() -> None:
     pixels = np.array([[[255, 255, 255], [253, 0, 0]], [[252, 252, 252], [0, 90, 254]]], np.uint8)
-    assert statistics.clipped_share(pixels) == 0.75
-    assert statistics.clipped_share(np.zeros((5, 4, 3), np.uint8)) == 0
+    assert statistics.of_colours(pixels)["clipped_share"] == 0.75
+    assert statistics.of_colours(np.zeros((5, 4, 3), np.uint8))["clipped_share"] == 0
