@@ -100,6 +100,13 @@ def test_stages_run_on_the_machines_of_their_pools_and_share_what_they_make(
     assert told == []
     assert here.end(here.ask(spread=True), seconds=400) == "Skipped"
 
+    toy.add_images(here.checkout.parent, 1, "odd")
+    assert here.end(here.ask(spread=True), seconds=400) == "Completed"
+    assert [str(each["message"]).splitlines()[0] for each in told] == [
+        "1 image is set aside, at most 50% may be (params.yaml: gate.max_quarantined_share)"
+    ]
+    told.clear()
+
     toy.add_images(here.checkout.parent, 12, "bad")
     assert here.end(here.ask(spread=True), seconds=400) == "Rejected"
     assert [each["title"] for each in told] == ["Assay: gate rejected the data"]

@@ -87,12 +87,11 @@ def validated(folder: Path, variant: inject.Variant) -> Said:
         return _said(paths)
 
 
-def measured(folder: Path, table: Path) -> tuple[Path, pd.DataFrame]:
-    """Measure the images of a table; return the folder of what is remembered of them, and the near-duplicates."""
+def measured(folder: Path, table: Path) -> Path:
+    """Measure the images of a table, and return the folder of what is remembered of them."""
     with _inside(folder):
         _ingest(table)
-        paths = params.load().paths
-        return (folder / paths.memo.images).absolute(), pq.read_table(paths.pairs).to_pandas()
+        return (folder / params.load().paths.memo.images).absolute()
 
 
 def _ingest(table: Path) -> None:

@@ -11,11 +11,15 @@ import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
+import numpy as np
 
+from assay import neighbours
+from assay.measure import HASH_PX, measure
 from benchmarks.faults import inject, pictures
 from benchmarks.faults.checkout import Said, checkout, measured, validated
 from benchmarks.faults.score import Hit, Score, false_alarms, scores
@@ -91,22 +95,33 @@ def _cell(score: Score | None) -> str:
     return f"{score.caught}: {shown(score.by)}".removesuffix(": ") if score else ""
 
 
-def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
-    """Yield what is said of sound draws of a set, by rule: in how many draws, and of how many images.
+def once(every: Sequence[pictures.Picture], n_images: int) -> list[pictures.Picture]:
+    """Return the pictures without those that show what another does: a warning of them would be true.
 
-    Each image is measured once, for what is measured of one does not depend on the others; all else is done anew. One
-    of two near-duplicates is left out before, for a warning of them would be true.
+    They are looked for a little further out than in a draw of so many, for each draw has limits of its own.
     """
-    draws, images = Counter[str](), Counter[str]()
-    every = pictures.draw(name, sys.maxsize)
+    content = [measure(each.content).thumbnail or b"" for each in every]
+    thumbnails = np.stack([np.frombuffer(each, np.uint8).reshape(HASH_PX, HASH_PX) for each in content])
+    drawn = thumbnails[:: max(1, len(every) // n_images)]
+    look = neighbours.look(drawn)
+    pairs = neighbours.candidates(thumbnails, replace(look, radius=look.radius + 2))
+    twice = set(pairs[neighbours.distance(thumbnails, pairs) <= 2 * neighbours.calibrate(drawn, 0), 1])
+    return [each for number, each in enumerate(every) if number not in twice]
+
+
+def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
+    """Yield what is said of sound draws of a set, by rule: in how many draws, of how many images, of which most often.
+
+    Each image is measured once, for what is measured of one does not depend on the others; all else is done anew.
+    """
+    draws, images = Counter[str](), Counter[tuple[str, str]]()
+    every = once(pictures.draw(name, sys.maxsize), n_images)
+    yield f"{len(every):,} images that show what no other shows\n"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         checkout(folder / "checkout", sorted({each.label for each in every}))
         inject.write(folder, inject.Variant(inject.sound(every)))
-        memo, pairs = measured(folder / "checkout", folder / "images/table.csv")
-        twice = set(pairs["partner"])
-        every = [each for each in every if each.path not in twice]
-        yield f"{len(every):,} images, {len(twice):,} that show what another shows are left out\n"
+        memo = measured(folder / "checkout", folder / "images/table.csv")
         shutil.copytree(memo, folder / "memo")
         (folder / "images").rename(folder / "kept")
         for seed in seeds:
@@ -116,11 +131,13 @@ def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
             said = validated(folder / "checkout", inject.variants(set_)["batch_clean"](set_, "batch_clean", 0))
             failed = {f"{severity}: {rule}" for (_, rule), severity in said.failed.items() if severity in ALARMS}
             draws.update(failed | ({said.error} if said.error else set()))
-            images.update(f"{line.severity}: {line.rule}" for line in said.lines if line.severity in ALARMS)
+            lines = [line for line in said.lines if line.severity in ALARMS]
+            images.update((f"{line.severity}: {line.rule}", line.name) for line in lines)
     n = len(seeds)
-    yield "| said of sound images | draws | images |\n|---|---|---|"
-    for rule in sorted(draws | images):
-        yield f"| {rule} | {draws[rule]} of {n} | {images[rule]:,} of {n * n_images:,} |"
+    yield "| said of sound images | draws | images | most often |\n|---|---|---|---|"
+    for rule in sorted({*draws, *(rule for rule, _ in images)}):
+        named = Counter({name: times for (of, name), times in images.items() if of == rule})
+        yield f"| {rule} | {draws[rule]} of {n} | {named.total():,} of {n * n_images:,} | {shown(named)} |"
 
 
 @click.command()
