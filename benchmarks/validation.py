@@ -1,8 +1,8 @@
-"""How long it takes to validate images: `python -m benchmarks.validation [--images N] [--cleanvision PYTHON]`.
+"""How long it takes to validate images: `python -m benchmarks.validation [OPTIONS]`, which `--help` lists.
 
-The images are seeded noise like that of measure.py, 256 px a side, JPEG at quality 85, in ten classes. `snapshot`,
-`ingest` and `validate` run as the commands that they are, in a checkout of nothing else; CleanVision, in a Python that
-has it, with as many processes as there are cores. CPU seconds are those of all processes and threads.
+The images are seeded noise like that of measure.py, JPEG at quality 85, in ten classes. `snapshot`, `ingest` and
+`validate` run as the commands that they are, in a checkout of nothing else; CleanVision, in a Python that has it, with
+as many processes as there are cores. CPU seconds are those of all processes and threads.
 """
 
 import os
@@ -19,7 +19,7 @@ import click
 from benchmarks.faults.checkout import ROOT, checkout
 from benchmarks.measure import draw
 
-SIDE_PX, CLASSES = 256, 10
+CLASSES = 10
 PEER = """
 import sys
 from cleanvision import Imagelab
@@ -29,12 +29,14 @@ Imagelab(data_path=sys.argv[1], verbose=False).find_issues(n_jobs=int(sys.argv[2
 
 @click.command()
 @click.option("--images", default=20_000)
+@click.option("--size", nargs=2, default=(256, 256), help="Of each image, in px: width and height.")
 @click.option("--cleanvision", metavar="PYTHON", help="A Python that has CleanVision.")
-def main(images: int, cleanvision: str | None) -> None:
+def main(images: int, size: tuple[int, int], cleanvision: str | None) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch) / "images"
-        write(folder, images)
-        print(f"{images:,} images of {SIDE_PX} px, {size(folder) / 1e6:.0f} MB, {os.cpu_count()} cores\n")
+        write(folder, images, size)
+        n_bytes = sum(file.stat().st_size for file in folder.rglob("*.jpg"))
+        print(f"{images:,} images of {size[0]}x{size[1]} px, {n_bytes / 1e6:.0f} MB, {os.cpu_count()} cores\n")
         print("| way | CPU s | wall s | of CleanVision's CPU | of its wall |\n|---|---|---|---|---|")
         theirs = (
             timed([cleanvision, "-c", PEER, str(folder), str(os.cpu_count())], Path(scratch)) if cleanvision else None
@@ -51,15 +53,11 @@ def main(images: int, cleanvision: str | None) -> None:
             row(f"{name} once more", timed([sys.executable, "-m", f"tasks.{name}"], place), theirs)
 
 
-def write(folder: Path, n_images: int) -> None:
+def write(folder: Path, n_images: int, size: tuple[int, int]) -> None:
     for number in range(n_images):
         file = folder / f"class {number % CLASSES}" / f"{number:06}.jpg"
         file.parent.mkdir(parents=True, exist_ok=True)
-        draw(number, (SIDE_PX, SIDE_PX)).save(file, quality=85)
-
-
-def size(folder: Path) -> int:
-    return sum(file.stat().st_size for file in folder.rglob("*.jpg"))
+        draw(number, size).save(file, quality=85)
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, float]:

@@ -5,7 +5,7 @@ import csv
 import io
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
-from assay import cli, files, params
+from assay import cli, files, params, suggestion
 from assay.errors import AssayError
 from benchmarks.faults import inject
 from tasks import ingest, validate
@@ -41,8 +41,13 @@ class Said:
     error: str = ""  # instead of a verdict
 
 
-def checkout(folder: Path, classes: list[str]) -> None:
-    """Make a checkout of params.yaml and the suites as they are, but for the classes and the least side."""
+def checkout(folder: Path, labels: Iterable[str]) -> None:
+    """Make a checkout of params.yaml and the suites as they are, but for the classes, their balance and the least side.
+
+    `labels`: of each image. The largest class may hold as much as `assay expectations suggest` would write.
+    """
+    shares = pd.Series(list(labels)).value_counts(normalize=True)
+    balance, _ = suggestion.FITS["class balance"]({"classes": pd.DataFrame({"share": shares})}, 0)
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "expectations", folder / "expectations")
@@ -51,9 +56,11 @@ def checkout(folder: Path, classes: list[str]) -> None:
         rules = (suite or {}).get("expectations") or []
         for rule in rules:
             if rule.get("column") == "label" and "value_set" in rule:
-                rule["value_set"] = classes
+                rule["value_set"] = sorted(shares.index)
             if rule.get("column") in ("width_px", "height_px"):
                 rule["min_value"] = LEAST_PX
+            if rule["rule"] == "class balance":
+                rule |= balance
         if rules:
             file.write_text(yaml.safe_dump(suite, sort_keys=False))
 

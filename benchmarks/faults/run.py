@@ -69,7 +69,7 @@ class Bench:
         self.folder, self.set, self.k, self.python = folder, set_, k, python
         self.makers = inject.variants(set_)
         self.clean = self.makers["clean"](set_, "clean", k)
-        checkout(folder / "checkout", sorted({each.label for each in set_}))
+        checkout(folder / "checkout", [each.label for each in set_])
         self.before = ours(validated(folder / "checkout", self.clean))
         self.peers_before = (peers(python, folder / "images") if python else None) or set()
         self.n_missed = 0
@@ -119,7 +119,7 @@ def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
     yield f"{len(every):,} images that show what no other shows\n"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        checkout(folder / "checkout", sorted({each.label for each in every}))
+        checkout(folder / "checkout", [each.label for each in every])
         inject.write(folder, inject.Variant(inject.sound(every)))
         memo = measured(folder / "checkout", folder / "images/table.csv")
         shutil.copytree(memo, folder / "memo")
