@@ -63,19 +63,14 @@ def last(ref: str, home: Path = Path()) -> str | None:
         "for-each-ref",
         "--sort=-committerdate",
         f"--no-merged={ref}",
-        "--format=%(refname:short)",
+        "--format=%(objectname) %(refname:short)",
         f"refs/heads/{BRANCHES}",
         folder=home,
-    ).split()
-    # Two commits may be of one second; the later one holds the other.
-    heads = [name for name in listed if not any(_holds(other, name, home) for other in listed if other != name)]
-    return heads[0] if heads else None
-
-
-def _holds(later: str, earlier: str, home: Path) -> bool:
-    same = git.run("rev-parse", later, folder=home) == git.run("rev-parse", earlier, folder=home)
-    merged = git.run("for-each-ref", f"--contains={earlier}", f"refs/heads/{later}", folder=home)
-    return bool(merged) and not same
+    ).splitlines()
+    branches = [line.split() for line in listed]
+    # Two commits may be of one second; the later one holds the other. In one call: there is a branch for every night.
+    heads = git.run("merge-base", "--independent", *(commit for commit, _ in branches), folder=home) if branches else ""
+    return next((name for commit, name in branches if commit in heads.split()), None)
 
 
 def _read(folder: Path) -> dict[str, str | None] | None:

@@ -7,6 +7,7 @@ each tag is still there. soak.md says what came out.
 
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from machine import Machine
 
 WARM = 5  # the first retrainings, in which caches fill
 GROWS = {
+    "seconds": "a retraining, seconds by the clock",
     "server_mib": "Prefect's server: memory, MiB",
     "serve_mib": "serve: memory, MiB",
     "server_files": "Prefect's server: open files",
@@ -38,6 +40,7 @@ GROWS = {
 class Seen:
     """What a machine held after a retraining, as in GROWS."""
 
+    seconds: float
     server_mib: float
     serve_mib: float
     server_files: int
@@ -67,15 +70,17 @@ def main(n: int) -> None:
 def retrain(machine: Machine) -> Seen:
     """Let one image come and one retraining end; return what there is then."""
     toy.add_images(machine.checkout.parent, 1)
+    begun = time.perf_counter()
     end = machine.end(machine.ask())
     assert end == "Completed", end
-    return look(machine)
+    return look(machine, time.perf_counter() - begun)
 
 
-def look(machine: Machine) -> Seen:
+def look(machine: Machine, seconds: float) -> Seen:
     checkout = machine.checkout
     server, serve = (psutil.Process(machine.processes[name].pid) for name in ("server", "serve"))
     return Seen(
+        seconds=seconds,
         server_mib=server.memory_info().rss / 2**20,
         serve_mib=serve.memory_info().rss / 2**20,
         server_files=server.num_fds(),
