@@ -10,10 +10,10 @@ code=0
 assay compare "$old" "$new" --plots "$folder" > "$folder/report.md" || code=$?
 [ "$code" -eq 0 ] || [ "$code" -eq 4 ] || exit "$code"
 
-# Nothing of the data need be here: what is missing but recorded counts as there. Behind a stage that would run, DVC fails
-# for want of its outputs.
+# Nothing of the data need be here: what is missing but recorded counts as there. At a stage that would run, or behind
+# it, DVC fails for want of data.
 said=$(dvc repro --dry --allow-missing 2>&1) && failed= || failed=yes
-stale=$(sed -n "s/^Running stage '\(.*\)':$/\1/p" <<< "$said" | paste -sd' ')
+stale=$(sed -n "s/^Running stage '\(.*\)':$/\1/p; s/^ERROR: failed to reproduce '\([^']*\)'.*/\1/p" <<< "$said" | paste -sd' ')
 if [ -n "$stale$failed" ]; then
   printf '\n**dvc.lock is not that of this commit**: `dvc repro` would run %s. Run it, and commit what it leaves.\n' \
     "${stale:-nothing, for: $(tail -n 1 <<< "$said")}" | tee -a "$folder/report.md" >&2
