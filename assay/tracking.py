@@ -171,11 +171,11 @@ def _used(found: dict[Any, set[Any]]) -> set[Any]:
 
 
 def check_locks(folder: Path) -> None:
-    """Raise `AssayError` if DVC's file of locks is broken, as a power cut may leave it: every command then fails."""
+    """Raise `AssayError` if DVC's file of locks is broken, as a kill may leave it: every command then fails."""
     file = folder / ".dvc/tmp/rwlock"
     try:
         if file.exists():
-            json.loads(file.read_text() or "{}")
+            json.loads(file.read_text())
     except ValueError:
         raise AssayError(f"{file} is broken") from None
 

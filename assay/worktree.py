@@ -80,6 +80,7 @@ def _read(folder: Path) -> dict[str, str | None] | None:
         branch = git.run("branch", "--show-current", folder=folder)
         git.run("status", "--porcelain", folder=folder)
         tracking.check_stages(folder)
+        tracking.check_locks(folder)
         own = Path(git.run("rev-parse", "--absolute-git-dir", folder=folder))
         if any(own.glob("*.lock")):
             return None  # git was killed while it wrote its index or HEAD

@@ -39,6 +39,8 @@ def test_whole_one_is_continued_and_one_that_a_power_cut_left_is_begun_anew(chec
     assert not worktree.ready("main", checkout).continued
     (first.folder / worktree.READY).write_text('{"ref": "4')
     assert not worktree.ready("main", checkout).continued
+    (first.folder / ".dvc/tmp/rwlock").touch()  # and this
+    assert not worktree.ready("main", checkout).continued
 
 
 def test_locks_that_a_killed_git_left_stand_in_nobodys_way(checkout: Path) -> None:
