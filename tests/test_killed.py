@@ -15,19 +15,23 @@ import pytest
 from conftest import draw, make_checkout, run
 from test_end_to_end import STAGES, hashes
 
-# Leaves a line for each image that is measured or prepared, and kills itself at the one with the wanted number.
+# Leaves a line for each image that is measured or prepared. At the one with the wanted number no thread goes on, and
+# when so many files match the pattern as are wanted, or will not in a minute, it kills itself.
 COUNTING = """
-import os, runpy, signal, sys
+import os, pathlib, runpy, signal, sys, time
 from assay import image, measure, scan
 
-stage, name, kill_at = sys.argv[1], sys.argv[2], int(sys.argv[3])
+stage, name, kill_at, pattern, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 scan.PART_IMAGES = 20
 module = {"measure": measure, "prepare": image}[name]
 original, calls = getattr(module, name), []
 
 def counting(content, *arguments, **options):
     calls.append(content)
-    if len(calls) == kill_at:
+    if kill_at and len(calls) >= kill_at:
+        patience = time.monotonic() + 60
+        while len(list(pathlib.Path().glob(pattern))) < wanted and time.monotonic() < patience:
+            time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGKILL)
     with open("done.log", "a") as log:
         log.write(str(hash(content)) + "\\n")
@@ -43,21 +47,24 @@ def environment(checkout: Path) -> dict[str, str]:
     return os.environ | {"PATH": path, "PYTHONPATH": str(checkout), "PYTHONHASHSEED": "0"}
 
 
-def counted(checkout: Path, stage: str, name: str, kill_at: int = 0) -> Counter[str]:
-    """Return how often each image was measured or prepared by a stage that dies at the image `kill_at`; 0: it lives."""
+def counted(checkout: Path, stage: str, name: str, kill_at: int = 0, after: tuple[str, int] = ("", 0)) -> Counter[str]:
+    """Return how often each image was measured or prepared by a stage that dies at the image `kill_at`; 0: it lives.
+
+    Before it dies it waits `after` what the main thread writes meanwhile: a pattern, and how many files match it.
+    """
     (checkout / "done.log").unlink(missing_ok=True)
-    command = [sys.executable, "-c", COUNTING, stage, name, str(kill_at)]
+    command = [sys.executable, "-c", COUNTING, stage, name, str(kill_at), after[0], str(after[1])]
     done = subprocess.run(command, cwd=checkout, env=environment(checkout), capture_output=True, text=True)
     assert done.returncode == (-signal.SIGKILL if kill_at else 0), done.stderr
     return Counter((checkout / "done.log").read_text().split())
 
 
 def test_image_that_was_measured_before_a_kill_is_not_measured_again(checkout: Path) -> None:
-    before = counted(checkout, "ingest", "measure", kill_at=115)
+    before = counted(checkout, "ingest", "measure", kill_at=115, after=(".assay/**/*.arrow", 2))
     after = counted(checkout, "ingest", "measure")
     assert before.total() >= 100
     assert len(before + after) == 150
-    assert after.total() <= 150 - 40  # what was in work, two parts of 20 images and what lay ahead of them, is lost
+    assert after.total() <= 150 - 40  # what is no whole part of 20 images yet is lost
     assert before.total() + after.total() - 150 <= 75
     manifest = (checkout / "data/manifest.parquet").read_bytes()
     shutil.rmtree(checkout / ".assay")
@@ -70,7 +77,7 @@ def test_shard_that_was_whole_before_a_kill_is_not_encoded_again(checkout: Path)
     (checkout / "params.yaml").write_text(text.replace("shard_images: 1000", "shard_images: 20"))
     for stage in ("ingest", "validate", "gate"):
         run(checkout, "python", "-m", f"tasks.{stage}")
-    before = counted(checkout, "preprocess", "prepare", kill_at=100)
+    before = counted(checkout, "preprocess", "prepare", kill_at=100, after=("data/records/*.tfrecord", 4))
     shards = {file.name: file.stat().st_mtime_ns for file in (checkout / "data/records").glob("*.tfrecord")}
     assert len(shards) >= 4
     after = counted(checkout, "preprocess", "prepare")
