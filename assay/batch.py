@@ -16,13 +16,19 @@ def name(number: int, members: Iterable[str]) -> str:
     return f"{number:04d}-{hashlib.sha256(''.join(sorted(members)).encode()).hexdigest()[:12]}.tar"
 
 
-def write(file: Path, members: Iterable[tuple[str, bytes]]) -> None:
-    """Write a tar of (SHA-256, bytes) in the given order; equal members give equal bytes."""
+def write(file: Path, members: Iterable[tuple[str, bytes]]) -> dict[str, int]:
+    """Write a tar of (SHA-256, bytes) in the given order, and return what `read_offsets` finds in it.
+
+    Equal members give equal bytes.
+    """
+    offsets = {}
     with files.replacing(file) as out, tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for sha256, content in members:
             member = tarfile.TarInfo(sha256)  # dated 1970, owned by nobody
             member.size = len(content)
+            offsets[sha256] = tar.offset + tarfile.BLOCKSIZE  # of its header, the only one: the name is short
             tar.addfile(member, io.BytesIO(content))
+    return offsets
 
 
 def read_offsets(file: Path) -> dict[str, int]:

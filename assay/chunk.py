@@ -56,18 +56,24 @@ def measured(chunk: Chunk) -> list[dict[str, Any]]:
     """Return what is known of each image: `key`, `bytes`, `sha256`, and its measurements."""
     code.check(chunk.made_by, CODE)
     backend.keep_memory()
-    if chunk.read is None:
-        return [_row(*each) for each in zip(chunk.keys, chunk.entries, chunk.contents, strict=True)]
-    return [_row(key, entry, _read(chunk.read, entry)) for key, entry in zip(chunk.keys, chunk.entries, strict=True)]
+    contents = chunk.contents if chunk.read is None else (_read(chunk.read, entry) for entry in chunk.entries)
+    known, decoded = [], []
+    for key, entry, content in zip(chunk.keys, chunk.entries, contents, strict=True):  # no two are in memory at once
+        known.append({"key": key} | _of_file(entry, content))
+        decoded.append(_decoded(entry, content))
+    return [row | vars(found) for row, found in zip(known, measure.measurements(decoded), strict=True)]
 
 
-def _row(key: str, entry: Entry, content: bytes | OSError) -> dict[str, Any]:
-    row: dict[str, Any] = {"key": key, "bytes": entry.bytes, "sha256": None}
+def _of_file(entry: Entry, content: bytes | OSError) -> dict[str, Any]:
     if isinstance(content, OSError):
-        reason, named = f"cannot be read: {content.strerror}", measure.named_format(entry.path)
-        return row | vars(measure.Measurements(decodable=False, reason=reason, named_format=named))
-    row |= {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-    return row | vars(measure.measure(content, entry.path))
+        return {"bytes": entry.bytes, "sha256": None}
+    return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def _decoded(entry: Entry, content: bytes | OSError) -> measure.Decoded:
+    if isinstance(content, OSError):
+        return measure.undecodable(f"cannot be read: {content.strerror}", entry.path)
+    return measure.decode(content, entry.path)
 
 
 def check_seen(rows: list[dict[str, Any]], images: Source, entries: tuple[Entry, ...]) -> None:

@@ -63,7 +63,14 @@ SCHEMA = pa.schema(
 )
 
 PIXELS = ("border", "centre")  # much for a frame, and wanted by one
-PAIRS = pa.schema([("path", pa.string()), ("partner", pa.string()), ("distance", pa.float64())])
+PAIRS = pa.schema(
+    [
+        ("path", pa.string()),
+        ("partner", pa.string()),
+        ("distance", pa.float64()),  # in [0, 1]: the share of contrast that they do not have in common
+        ("one_group", pa.bool_()),  # the source puts both in one group
+    ]
+)
 
 
 def write(file: Path, rows: pd.DataFrame, task: Task = "single_label") -> None:
@@ -78,7 +85,7 @@ def task(file: Path) -> Task:
 
 
 def write_pairs(file: Path, pairs: pd.DataFrame) -> None:
-    """Write the near-duplicates; `distance`, in [0, 1], is the share of contrast that they do not have in common."""
+    """Write the near-duplicates; columns as in `PAIRS`."""
     _write(file, pairs, PAIRS)
 
 

@@ -9,9 +9,11 @@ when they are more than `gate.max_quarantined_share` (params.yaml) of all.
 """
 
 import difflib
+import gc
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,9 +43,10 @@ NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # `images`: the manifest, and `listed` (a row of the source's table has it), `has_file`, `unapproved` (what of it was
 # never approved, in words), `mode_share` (of the images, with its mode and bit depth) and the distances of
 # assay/outliers.py, in spreads, 0 of images that were approved. `labels`: one row per image and name of a class; a null
-# name for an image without a label. `classes` and `splits` count each class of an image that has a
-# split; `share` of the images, in (0, 1]. `pairs`: near-duplicates. `drift` and all to `test_set`: assay/approval.py;
-# the others: assay/shortcuts.py.
+# name for an image without a label. `classes` and `splits` count each class of an image that has a split; `share` of
+# the images, in (0, 1]. `pairs`: near-duplicates; `in_one_split` is False too of a pair that the source puts in one
+# group, for those are alike on purpose. `drift` and all to `test_set`: assay/approval.py; the others:
+# assay/shortcuts.py.
 #
 # Of the records: `shards` are those of the index; `counts` has a row per split and class, and one per split for all its
 # images (`*`); `recorded` one per image that should be or is in a shard; `samples` one per image that was decoded again
@@ -171,13 +174,20 @@ def known_classes(rules: Iterable[Rule]) -> list[str]:
     return sorted({label for rule in lists for label in rule.arguments["value_set"]})
 
 
+@cache
 def great_expectations() -> Any:
     """Return the package, told not to call home, with our expectations registered."""
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
-    import great_expectations  # 3 s, wanted only where suites are
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        import great_expectations  # 3 s, wanted only where suites are
 
-    from assay import custom_expectations  # noqa: F401  (to import them is to register them)
-
+        from assay import custom_expectations  # noqa: F401  (to import them is to register them)
+    finally:
+        gc.freeze()  # all that an import makes stays; to look through it takes half a second, and one more at the end
+        if collects:
+            gc.enable()
     return great_expectations
 
 

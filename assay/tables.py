@@ -30,8 +30,8 @@ def build(
 ) -> dict[str, pd.DataFrame]:
     """Return every table; those of drift and shortcuts only with `beside`.
 
-    `rows` is the manifest, `pairs` its near-duplicates as `path`, `partner` and `distance`. `classes` are those that
-    may be: no other is counted, and one that has no images has rows in `splits` all the same. Without them all are.
+    `rows` is the manifest, `pairs` its near-duplicates (`manifest.PAIRS`). `classes` are those that may be: no other is
+    counted, and one that has no images has rows in `splits` all the same. Without them all are.
     """
     named = _labels(rows, task)
     counted = named[named["split"].notna() & named["label"].notna()]
@@ -110,7 +110,7 @@ def near_duplicates(pairs: pd.DataFrame, rows: pd.DataFrame, aside: "pd.Series[b
     same = own["split"] == other["split"]
     unlabelled = own["label"].isna() | other["label"].isna()
     found = both.assign(
-        in_one_split=used & same,
+        in_one_split=used & same & ~both["one_group"].astype(bool),
         across_splits=used & ~same,
         same_label=(own["label"] == other["label"]) | unlabelled,
     )

@@ -93,7 +93,7 @@ def cpu_s(work: Callable[[], object]) -> float:
 
 def turn(bad_share: float, n_images: int, rules: list[Rule]) -> tuple[float, float, float]:
     """Return the CPU seconds of plain pandas, of ours, and of building the tables for both."""
-    rows, pairs = made(n_images, bad_share), pd.DataFrame({"path": [], "partner": [], "distance": []})
+    rows, pairs = made(n_images, bad_share), pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": []})
     before = time.process_time()
     built = tables.build(rows, pairs, classes=CLASSES)
     building = time.process_time() - before

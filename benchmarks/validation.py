@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import click
+import joblib
 
 from benchmarks.faults.checkout import ROOT, checkout
 from benchmarks.measure import draw
@@ -54,10 +55,13 @@ def main(images: int, size: tuple[int, int], cleanvision: str | None) -> None:
 
 
 def write(folder: Path, n_images: int, size: tuple[int, int]) -> None:
-    for number in range(n_images):
-        file = folder / f"class {number % CLASSES}" / f"{number:06}.jpg"
-        file.parent.mkdir(parents=True, exist_ok=True)
-        draw(number, size).save(file, quality=85)
+    for number in range(CLASSES):
+        (folder / f"class {number}").mkdir(parents=True)
+    joblib.Parallel(n_jobs=-1)(joblib.delayed(save)(folder, number, size) for number in range(n_images))
+
+
+def save(folder: Path, number: int, size: tuple[int, int]) -> None:
+    draw(number, size).save(folder / f"class {number % CLASSES}" / f"{number:06}.jpg", quality=85)
 
 
 def timed(command: list[str], folder: Path) -> tuple[float, float]:

@@ -93,9 +93,14 @@ def divided(measured: pd.DataFrame, known: pd.DataFrame, alike: pd.DataFrame) ->
 
 
 def write_pairs(file: Path, rows: pd.DataFrame, alike: pd.DataFrame) -> None:
-    """Write the near-duplicates as `path`, `partner` and `distance`, the closest first."""
-    path = rows.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")["path"]
-    named = alike.assign(path=alike["sha256"].map(path), partner=alike["partner"].map(path))
+    """Write the near-duplicates, the closest first."""
+    known = rows.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")
+    path, group = known["path"], known["given_group"].replace("", None)
+    named = alike.assign(
+        path=alike["sha256"].map(path),
+        partner=alike["partner"].map(path),
+        one_group=alike["sha256"].map(group) == alike["partner"].map(group),
+    )
     manifest.write_pairs(file, named.sort_values(["distance", "path", "partner"]))
 
 
@@ -155,8 +160,7 @@ def _offsets(
         offsets = pd.Series(dtype="int64")
     if (offsets.index.get_indexer(members.index) >= 0).all():
         return offsets
-    batch.write(file, _contents(images, members))
-    return pd.Series(batch.read_offsets(file))
+    return pd.Series(batch.write(file, _contents(images, members)))
 
 
 def _contents(images: source.Source, members: "pd.Series[str]") -> Iterator[tuple[str, bytes]]:

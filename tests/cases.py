@@ -105,7 +105,7 @@ class Case:
 def write_data(folder: Path, case: Case) -> None:
     """Write what `ingest` and `assay approve` would leave in the folder's data/."""
     manifest.write(folder / "data" / "manifest.parquet", case.table)
-    pairs = pd.DataFrame(case.pairs, columns=["path", "partner", "distance"])
+    pairs = pd.DataFrame(case.pairs, columns=["path", "partner", "distance"]).assign(one_group=False)
     manifest.write_pairs(folder / "data" / "pairs.parquet", pairs.astype({"distance": float}))
     every = pd.concat([case.table, *([] if case.approved is None else [case.approved])]).dropna(subset="sha256")
     known = every[["sha256", "group", "split", "batch"]].drop_duplicates("sha256").fillna("")

@@ -13,7 +13,7 @@ from assay import approval, approve, params, profile, properties, suites, tables
 from assay.errors import AssayError
 
 LEDGER = pd.DataFrame({"sha256": [], "split": [], "batch": []})
-NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": []})
+NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": []})
 
 
 def same(one: profile.Profile, other: profile.Profile) -> bool:

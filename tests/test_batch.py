@@ -12,8 +12,9 @@ MEMBERS = [(hashlib.sha256(content).hexdigest(), content) for content in CONTENT
 
 
 def write(folder: Path) -> Path:
-    batch.write(folder / "batch.tar", MEMBERS)
-    return folder / "batch.tar"
+    file = folder / "batch.tar"
+    assert batch.write(file, MEMBERS) == batch.read_offsets(file)
+    return file
 
 
 def test_images_come_back_by_their_offset(tmp_path: Path) -> None:

@@ -57,8 +57,8 @@ def rows(*given: dict[str, object]) -> pd.DataFrame:
     return table.astype({"width_px": "Int64", "height_px": "Int64", "decodable": bool})
 
 
-def built(table: pd.DataFrame, *pairs: tuple[str, str, float], **options: Any) -> dict[str, pd.DataFrame]:
-    return tables.build(table, pd.DataFrame(pairs, columns=["path", "partner", "distance"]), **options)
+def built(table: pd.DataFrame, **options: Any) -> dict[str, pd.DataFrame]:
+    return tables.build(table, pd.DataFrame(columns=["path", "partner", "distance", "one_group"]), **options)
 
 
 def failing(result: expectations.Result) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from assay import image, measure, scan
 
 stage, name, kill_at, pattern, wanted = sys.argv[1], sys.argv[2], int(sys.argv[3]), sys.argv[4], int(sys.argv[5])
 scan.PART_IMAGES = 20
-module = {"measure": measure, "prepare": image}[name]
+module = {"decode": measure, "prepare": image}[name]
 original, calls = getattr(module, name), []
 
 def counting(content, *arguments, **options):
@@ -60,15 +60,15 @@ def counted(checkout: Path, stage: str, name: str, kill_at: int = 0, after: tupl
 
 
 def test_image_that_was_measured_before_a_kill_is_not_measured_again(checkout: Path) -> None:
-    before = counted(checkout, "ingest", "measure", kill_at=115, after=(".assay/**/*.arrow", 2))
-    after = counted(checkout, "ingest", "measure")
+    before = counted(checkout, "ingest", "decode", kill_at=115, after=(".assay/**/*.arrow", 2))
+    after = counted(checkout, "ingest", "decode")
     assert before.total() >= 100
     assert len(before + after) == 150
     assert after.total() <= 150 - 40  # what is no whole part of 20 images yet is lost
     assert before.total() + after.total() - 150 <= 75
     manifest = (checkout / "data/manifest.parquet").read_bytes()
     shutil.rmtree(checkout / ".assay")
-    assert counted(checkout, "ingest", "measure").total() == 150
+    assert counted(checkout, "ingest", "decode").total() == 150
     assert (checkout / "data/manifest.parquet").read_bytes() == manifest
 
 

@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageEnhance
 from sklearn.datasets import load_sample_images
 
-from assay import files, hamming, ledger, manifest, memo, near, neighbours, params, scan, source
+from assay import files, hamming, ledger, manifest, memo, near, neighbours, params, scan, source, tables
 from tasks import ingest as task
 
 TILE_PX = 71
@@ -87,6 +88,25 @@ def test_copies_that_come_later_join_the_split_of_their_original(photos: Path) -
         tuple(sorted(pair)) for pair in zip(pairs["path"], pairs["partner"], strict=True)
     }
     assert pairs["distance"].is_monotonic_increasing
+
+
+def test_pair_that_the_source_puts_in_one_group_is_listed_and_not_warned_of(photos: Path) -> None:
+    groups = {0: ("film 1", "film 1"), 50: ("film 2", "film 3"), 3: ("", "")}
+    for number in groups:
+        save(tiles()[number], photos / ("ape", "bee")[number % 2] / f"{number:03d}-resaved.jpg", quality=85)
+    named = {path.relative_to(photos).as_posix(): path.parent.name for path in sorted(photos.glob("*/*"))}
+    table = pd.DataFrame({"path": named.keys(), "label": named.values(), "group": ""}).set_index("path")
+    for number, pair in groups.items():
+        table.loc[sorted(path for path in named if f"/{number:03d}" in path), "group"] = pair
+    table.to_csv(photos / "all.csv")
+    rows = ingest(f"table:{photos / 'all.csv'}")
+    pairs = pq.read_table("data/pairs.parquet").to_pandas()
+    pairs = pairs[pairs["path"].str.contains("resaved") | pairs["partner"].str.contains("resaved")]
+    by_tile = pairs.groupby(pairs["path"].str[4:7])["one_group"]
+    assert by_tile.all().to_dict() == {"000": True, "003": False, "050": False}
+    found = tables.near_duplicates(pairs, rows.reset_index())
+    assert (found["in_one_split"] == ~pairs["one_group"].to_numpy()).all()
+    assert not found["across_splits"].any()
 
 
 def test_train_image_that_shows_a_given_test_image_is_set_aside_and_named(photos: Path, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from benchmarks.faults.score import Hit, Score, false_alarms, scores
 
 ALARMS = ("critical", "warning", "set aside", "quarantined")
 NOT_FOR_PEER = ("label_", "class_", "group_", "batch_", "shortcut_", "missing_file")  # it sees no table
+LIMITS = 10  # draws whose limits of near-duplicates are looked at
 HEAD = "| fault | n | caught | bar | by | also named | CleanVision | also named |\n|---|---|---|---|---|---|---|---|"
 
 
@@ -96,16 +97,19 @@ def _cell(score: Score | None) -> str:
 
 
 def once(every: Sequence[pictures.Picture], n_images: int) -> list[pictures.Picture]:
-    """Return the pictures without those that show what another does: a warning of them would be true.
+    """Return the pictures without those of which a warning would be true: they show what another does.
 
-    They are looked for a little further out than in a draw of so many, for each draw has limits of its own.
+    Another of the same group and label may be alike. How alike two may be differs between draws, so the widest limit
+    of some draws counts, and they are looked for a little further out.
     """
     content = [measure(each.content).thumbnail or b"" for each in every]
     thumbnails = np.stack([np.frombuffer(each, np.uint8).reshape(HASH_PX, HASH_PX) for each in content])
-    drawn = thumbnails[:: max(1, len(every) // n_images)]
-    look = neighbours.look(drawn)
+    place = {each.path: number for number, each in enumerate(every)}
+    draws = [thumbnails[[place[each.path] for each in pictures.redraw(every, n_images, n)]] for n in range(LIMITS)]
+    look, limit = neighbours.look(draws[0]), max(neighbours.calibrate(draw, 0) for draw in draws)
     pairs = neighbours.candidates(thumbnails, replace(look, radius=look.radius + 2))
-    twice = set(pairs[neighbours.distance(thumbnails, pairs) <= 2 * neighbours.calibrate(drawn, 0), 1])
+    pairs = pairs[neighbours.distance(thumbnails, pairs) <= limit]
+    twice = {j for i, j in pairs.tolist() if (every[i].group, every[i].label) != (every[j].group, every[j].label)}
     return [each for number, each in enumerate(every) if number not in twice]
 
 
@@ -116,7 +120,7 @@ def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
     """
     draws, images = Counter[str](), Counter[tuple[str, str]]()
     every = once(pictures.draw(name, sys.maxsize), n_images)
-    yield f"{len(every):,} images that show what no other shows\n"
+    yield f"{len(every):,} images that show what none of another group or label shows\n"
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         checkout(folder / "checkout", [each.label for each in every])
