@@ -27,6 +27,7 @@ from benchmarks.faults.score import Hit, Score, false_alarms, scores
 ALARMS = ("critical", "warning", "set aside", "quarantined")
 NOT_FOR_PEER = ("label_", "class_", "group_", "batch_", "shortcut_", "missing_file")  # it sees no table
 LIMITS = 10  # draws whose limits of near-duplicates are looked at
+BEYOND = 10  # bits of 64: what one draw's hashes miss another's find
 HEAD = "| fault | n | caught | bar | by | also named | CleanVision | also named |\n|---|---|---|---|---|---|---|---|"
 
 
@@ -100,14 +101,14 @@ def once(every: Sequence[pictures.Picture], n_images: int) -> list[pictures.Pict
     """Return the pictures without those of which a warning would be true: they show what another does.
 
     Another of the same group and label may be alike. How alike two may be differs between draws, so the widest limit
-    of some draws counts, and they are looked for a little further out.
+    of some draws counts, and they are looked for `BEYOND` the radius of a draw.
     """
     content = [measure(each.content).thumbnail or b"" for each in every]
     thumbnails = np.stack([np.frombuffer(each, np.uint8).reshape(HASH_PX, HASH_PX) for each in content])
     place = {each.path: number for number, each in enumerate(every)}
     draws = [thumbnails[[place[each.path] for each in pictures.redraw(every, n_images, n)]] for n in range(LIMITS)]
     look, limit = neighbours.look(draws[0]), max(neighbours.calibrate(draw, 0) for draw in draws)
-    pairs = neighbours.candidates(thumbnails, replace(look, radius=look.radius + 2))
+    pairs = neighbours.candidates(thumbnails, replace(look, radius=look.radius + BEYOND))
     pairs = pairs[neighbours.distance(thumbnails, pairs) <= limit]
     twice = {j for i, j in pairs.tolist() if (every[i].group, every[i].label) != (every[j].group, every[j].label)}
     return [each for number, each in enumerate(every) if number not in twice]
