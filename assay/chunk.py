@@ -58,7 +58,7 @@ def measured(chunk: Chunk) -> list[dict[str, Any]]:
     backend.keep_memory()
     contents = chunk.contents if chunk.read is None else (_read(chunk.read, entry) for entry in chunk.entries)
     known, decoded = [], []
-    for key, entry, content in zip(chunk.keys, chunk.entries, contents, strict=True):  # no two are in memory at once
+    for key, entry, content in zip(chunk.keys, chunk.entries, contents, strict=True):  # read one by one
         known.append({"key": key} | _of_file(entry, content))
         decoded.append(_decoded(entry, content))
     return [row | vars(found) for row, found in zip(known, measure.measurements(decoded), strict=True)]

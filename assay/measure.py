@@ -196,7 +196,10 @@ def _statistics(images: Sequence[_Copies]) -> Iterator[dict[str, Any]]:
         "flat_share": [statistics.flat_share(each) for each in levels],
         "noise": [statistics.noise(each) for each in middles],
         "comb": [statistics.comb(np.asarray(each.middle.histogram())) for each in images],
-        "blockiness": [statistics.blockiness(np.asarray(each.middle)) if each.is_whole else None for each in images],
+        "blockiness": [
+            statistics.blockiness(middle) if each.is_whole else None
+            for each, middle in zip(images, middles, strict=True)
+        ],
     }
     of_levels = [statistics.of_levels(np.asarray(each.grey.histogram())) for each in images]
     of_colours = [statistics.of_colours(each.every) for each in images]

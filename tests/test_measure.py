@@ -15,7 +15,7 @@ from scipy.fft import dctn
 from test_image import BROKEN, encode, grey
 
 from assay import image
-from assay.measure import SIDE_PX, Measurements, camera, measure, named_format, phash
+from assay.measure import SIDE_PX, Measurements, camera, decode, measure, measurements, named_format, phash
 from assay.statistics import of_colours, sharpness
 
 ORIENTATION = 0x0112
@@ -328,6 +328,14 @@ def test_suffix_says_the_format(name: str, kind: str | None) -> None:
 def test_wrong_extension_shows() -> None:
     measured = measure(encode(grey([1])), "cat/1.jpg")
     assert (measured.named_format, measured.format) == ("JPEG", "PNG")
+
+
+def test_images_measured_together_are_each_what_it_is_alone() -> None:
+    contents = [encode(photo(1), "JPEG"), b"broken", encode(flat(7), "PNG"), b"", encode(photo(2, 40, 300), "PNG")]
+    together = measurements([decode(content, "a.jpg") for content in contents])
+    assert together == [measure(content, "a.jpg") for content in contents]
+    assert [each.decodable for each in together] == [True, False, True, False, True]
+    assert measurements([]) == []
 
 
 def test_another_process_measures_the_same() -> None:

@@ -88,6 +88,7 @@ def test_copies_that_come_later_join_the_split_of_their_original(photos: Path) -
         tuple(sorted(pair)) for pair in zip(pairs["path"], pairs["partner"], strict=True)
     }
     assert pairs["distance"].is_monotonic_increasing
+    assert not pairs["one_group"].any()  # a folder puts none in a group
 
 
 def test_pair_that_the_source_puts_in_one_group_is_listed_and_not_warned_of(photos: Path) -> None:

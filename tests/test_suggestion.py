@@ -78,6 +78,13 @@ def test_limits_follow_small_images_and_large_classes(here: Path) -> None:
     assert (results["passed"], list(failed(results))) == (True, ["test images enough"])
 
 
+@pytest.mark.parametrize(("share", "limit"), [(0.3, 0.6), (0.501, 0.61), (0.666, 0.77), (0.799, 0.9), (0.889, 0.95)])
+def test_largest_class_has_room_and_a_limit_below_all_images(share: float, limit: float) -> None:
+    """A tenth of the images more, or half of what is left to all."""
+    fitted, _ = suggestion.FITS["class balance"]({"classes": pd.DataFrame({"share": [0.1, share]})}, 0.01)
+    assert fitted == {"max_value": limit}
+
+
 def test_few_small_images_do_not_lower_the_limit(here: Path) -> None:
     table = sound().assign(width_px=300, height_px=200)
     table.loc[0, "width_px"] = 5
