@@ -65,6 +65,23 @@ def results(function: Callable[[Unit], Result], units: Iterable[Unit], n_images:
         yield from _all(function, units, options)
 
 
+def ahead(function: Callable[[Unit], Result], units: Iterable[Unit], n_images: int) -> Iterator[Result]:
+    """Begin the work in processes of this machine, and return what yields its results in the order of the units.
+
+    Few images are not worth a process: this one does the work, as the results are taken. Function and units as in
+    `results`.
+    """
+    if n_images < PROCESSES_FROM:
+        return map(function, units)
+    pool = joblib.Parallel(n_jobs=-1, backend="loky", batch_size=1, return_as="generator")
+    return _taken(pool(joblib.delayed(partial(_for, os.getpid(), function))(unit) for unit in units))
+
+
+def _taken(begun: Iterator[Result]) -> Iterator[Result]:
+    with _told("loky"):
+        yield from begun
+
+
 def _all(function: Callable[[Unit], Result], units: Iterable[Unit], options: dict[str, Any]) -> Iterator[Result]:
     calls = (joblib.delayed(function)(unit) for unit in units)
     # Ray's pool has no generators: some rounds of lists instead, so that memory stays bounded.

@@ -27,7 +27,7 @@ def plan(images: Source, some: tuple[tuple[str, Entry], ...], made_by: str) -> C
     """Return the work on some keys and entries of a source."""
     keys, entries = zip(*some, strict=True)
     if travels(images):
-        entries = tuple(_absolute(entry) if images.has_files else entry for entry in entries)
+        entries = tuple(absolute(entry) if images.has_files else entry for entry in entries)
         return Chunk(made_by, images.read, keys, entries)
     return Chunk(made_by, None, keys, entries, tuple(_read(images.read, entry) for entry in entries))
 
@@ -41,8 +41,10 @@ def travels(images: Source) -> bool:
     return not any(entry.place.startswith("memory:") for entry in images.entries[:1])
 
 
-def _absolute(entry: Entry) -> Entry:
-    return entry if "://" in entry.place else replace(entry, place=str(Path(entry.place).absolute()))
+def absolute(entry: Entry) -> Entry:
+    """Return the entry as a process in another folder finds it."""
+    is_so = entry.place.startswith("/") or "://" in entry.place
+    return entry if is_so else replace(entry, place=str(Path(entry.place).absolute()))
 
 
 def _read(read: Callable[[Entry], bytes], entry: Entry) -> bytes | OSError:

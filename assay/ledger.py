@@ -22,7 +22,7 @@ from assay.manifest import SPLITS
 COLUMNS = ["sha256", "group", "split", "batch"]
 FORGOTTEN = "forgotten"
 GROUP_DIGITS = 16  # of the hash over the pixels; two pictures that share them by chance share a split, no more
-BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
+BATCH_BYTES = 2**28  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
 PRIORITY = {split: number for number, split in enumerate(SPLITS)}  # of two splits the test images are worth most
 
 
@@ -48,13 +48,23 @@ def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float],
     stratification of multi-label data", 2011). `shares`: of each class, by split, in [0, 1]. A val or test that is
     given is complete: nothing else joins it, and the others share the rest.
     """
-    extended, usable = _with_new(ledger, images), _usable(images)
+    extended, usable = with_new(ledger, images), _usable(images)
     group, split = _groups(extended, usable, near)
     extended["group"] = extended["group"].where(extended["group"] != "", group)
     lacks = extended.index[extended["split"] == ""]  # few of a grown set: the rest is not looked up
     filled = extended["group"][lacks].map(_fill(extended.assign(split=split), usable, shares)).fillna("")
     extended.loc[lacks, "split"] = split[lacks].where(split[lacks] != "", filled)
     return extended
+
+
+def with_new(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """Return the ledger with a row for each new content, in batches of about `BATCH_BYTES`, without group and split."""
+    is_new = pd.Index(ledger["sha256"]).get_indexer(images["sha256"]) < 0  # ten times as fast as isin
+    fresh = images.loc[is_new, ["sha256", "bytes"]].drop_duplicates("sha256").sort_values("sha256")
+    first = int(ledger["batch"].max()) + 1 if len(ledger) else 1
+    number = (fresh["bytes"].astype("int64").cumsum() - 1) // BATCH_BYTES
+    numbered = fresh.assign(group="", split="", batch=first + number.rank(method="dense").astype("int64") - 1)
+    return pd.concat([ledger, numbered[COLUMNS]], ignore_index=True)
 
 
 def members(ledger: pd.DataFrame, number: int) -> list[str]:
@@ -119,16 +129,6 @@ def _usable(images: pd.DataFrame) -> pd.DataFrame:
     usable = images[images["pixels"].notna() & images["classes"].notna()]
     absent = {name: None for name in ("given_group", "given_split") if name not in usable}
     return usable.assign(**absent)
-
-
-def _with_new(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """Return the ledger with a row for each new content, in batches of about `BATCH_BYTES`."""
-    is_new = pd.Index(ledger["sha256"]).get_indexer(images["sha256"]) < 0  # ten times as fast as isin
-    fresh = images.loc[is_new, ["sha256", "bytes"]].drop_duplicates("sha256").sort_values("sha256")
-    first = int(ledger["batch"].max()) + 1 if len(ledger) else 1
-    number = (fresh["bytes"].astype("int64").cumsum() - 1) // BATCH_BYTES
-    numbered = fresh.assign(group="", split="", batch=first + number.rank(method="dense").astype("int64") - 1)
-    return pd.concat([ledger, numbered[COLUMNS]], ignore_index=True)
 
 
 def _groups(

@@ -81,7 +81,7 @@ class Decoded:
 class _Copies:
     grey: Image.Image  # L, no side longer than SIDE_PX
     middle: Image.Image  # L, no side longer than WINDOW_PX
-    every: np.ndarray  # some of the pixels, uint8 [h, w, 3]
+    planes: np.ndarray  # red, green and blue of some of the pixels, uint8 [3, h, w]
     is_whole: bool  # whether the decode was not a reduced one
 
 
@@ -181,46 +181,58 @@ def _bit_depth(source: ImageFile.ImageFile, content: bytes) -> int:
 
 def _copies(rgb: Image.Image, pixels: np.ndarray, is_whole: bool) -> _Copies:
     size = min(rgb.width, SIDE_PX), min(rgb.height, SIDE_PX)
+    grey, some = rgb.convert("L"), pixels[:: -(-rgb.height // SIDE_PX), :: -(-rgb.width // SIDE_PX)]
     return _Copies(
-        grey=rgb.convert("L").resize(size, Image.Resampling.BOX),
-        middle=_window(rgb).convert("L"),
-        every=pixels[:: -(-rgb.height // SIDE_PX), :: -(-rgb.width // SIDE_PX)].copy(),  # the rest may go
+        grey=grey.resize(size, Image.Resampling.BOX),
+        middle=_window(grey),
+        planes=np.ascontiguousarray(np.moveaxis(some, -1, 0)),  # what follows is twice as quick so
         is_whole=is_whole,
     )
 
 
 def _statistics(images: Sequence[_Copies]) -> Iterator[dict[str, Any]]:
+    if not images:
+        return
     levels, middles = [np.asarray(each.grey) for each in images], [np.asarray(each.middle) for each in images]
+    colours = [statistics.of_colours(each.planes) for each in images]
+    small = [thumbnail(each.grey) for each in images]
+    parts = [statistics.border_and_centre(each) for each in small]
+    of_levels = statistics.of_levels(_histograms([each.grey for each in images]))
     numbers: dict[str, Sequence[float | None]] = {
+        **{name: column.tolist() for name, column in of_levels.items()},
+        **{name: [each[name] for each in colours] for name in colours[0]},
         "sharpness": [statistics.sharpness(each) for each in levels],
         "flat_share": [statistics.flat_share(each) for each in levels],
         "noise": [statistics.noise(each) for each in middles],
-        "comb": [statistics.comb(np.asarray(each.middle.histogram())) for each in images],
+        "comb": statistics.comb(_histograms([each.middle for each in images])).tolist(),
         "blockiness": [
             statistics.blockiness(middle) if each.is_whole else None
             for each, middle in zip(images, middles, strict=True)
         ],
     }
-    of_levels = [statistics.of_levels(np.asarray(each.grey.histogram())) for each in images]
-    of_colours = [statistics.of_colours(each.every) for each in images]
-    small = [thumbnail(each.grey) for each in images]
-    parts = [statistics.border_and_centre(each) for each in small]
     bits: dict[str, Sequence[str | bytes]] = {
-        "phash": [phash(each.grey) for each in images],
+        "phash": phashes([each.grey for each in images]),
         "thumbnail": [each.tobytes() for each in small],
         "border": [border.tobytes() for border, _ in parts],
         "centre": [centre.tobytes() for _, centre in parts],
     }
     for n in range(len(images)):
-        known = of_levels[n] | of_colours[n] | {name: column[n] for name, column in numbers.items()}
-        rounded = {name: None if value is None else round(value, 4) for name, value in known.items()}
+        known = ((name, column[n]) for name, column in numbers.items())
+        rounded = {name: None if value is None else round(value, 4) for name, value in known}
         yield rounded | {name: column[n] for name, column in bits.items()}
 
 
-def _window(rgb: Image.Image) -> Image.Image:
-    """Return the middle of the pixels as they were decoded, from a corner of the 8 px grid of JPEG."""
-    left, top = (max(0, side - WINDOW_PX) // 16 * 8 for side in rgb.size)
-    return rgb.crop((left, top, min(rgb.width, left + WINDOW_PX), min(rgb.height, top + WINDOW_PX)))
+def _window(grey: Image.Image) -> Image.Image:
+    """Return the middle of an image, from a corner of the 8 px grid of JPEG."""
+    if max(grey.size) <= WINDOW_PX:
+        return grey
+    left, top = (max(0, side - WINDOW_PX) // 16 * 8 for side in grey.size)
+    return grey.crop((left, top, min(grey.width, left + WINDOW_PX), min(grey.height, top + WINDOW_PX)))
+
+
+def _histograms(greys: Sequence[Image.Image]) -> np.ndarray:
+    """Return how many pixels of each have each level: int [N, 256]."""
+    return np.array([each.histogram() for each in greys])
 
 
 def thumbnail(grey: Image.Image) -> np.ndarray:
@@ -242,13 +254,13 @@ def _cosines() -> np.ndarray:
 COSINES = _cosines()
 
 
-def phash(grey: Image.Image) -> str:
-    """Return the perceptual hash of a grey image, 64 bits as 16 hex digits; copies differ in few bits.
+def phashes(greys: Sequence[Image.Image]) -> list[str]:
+    """Return the perceptual hashes of grey images, 64 bits as 16 hex digits; copies differ in few bits.
 
     A bit says whether one of the 8x8 lowest frequencies of the 32x32 copy lies above their median, row by row. Zauner,
     "Implementation and benchmarking of perceptual image hash functions" (2010), section 3.2.1.
     """
-    copy = np.asarray(grey.resize((HASH_PX, HASH_PX), Image.Resampling.BOX), np.float64)
-    low = (COSINES @ copy @ COSINES.T).ravel()
-    median = np.sort(low)[31:33].mean()
-    return np.packbits(low > median).tobytes().hex()
+    small = [np.asarray(grey.resize((HASH_PX, HASH_PX), Image.Resampling.BOX)) for grey in greys]
+    low = (COSINES @ np.stack(small).astype(np.float64) @ COSINES.T).reshape(len(small), -1)
+    medians = np.sort(low, axis=1)[:, 31:33].mean(axis=1, keepdims=True)
+    return [bits.tobytes().hex() for bits in np.packbits(low > medians, axis=1)]

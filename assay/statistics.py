@@ -36,22 +36,23 @@ BORDER = np.concatenate([_AT[0, :-1], _AT[:-1, -1], _AT[-1, :0:-1], _AT[:0:-1, 0
 CENTRE = np.delete(_AT[4:12, 4:12].ravel(), [0, 7, 56, 63])
 
 
-def of_levels(counts: np.ndarray) -> dict[str, float]:
-    """Return the statistics of a histogram [256]: mean and standard deviation in [0, 255], entropy in bits, shares.
+def of_levels(counts: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the statistics [N] of histograms [N, 256], by name.
 
-    A percentile is the lowest level that so many of a hundred pixels do not exceed.
+    Mean and standard deviation are in [0, 255], entropy in bits, the rest shares and levels. A percentile is the lowest
+    level that so many of a hundred pixels do not exceed.
     """
-    n, levels = int(counts.sum()), np.arange(256)
-    total, squares = int(counts @ levels), int(counts @ levels**2)
-    share = counts[counts > 0] / n
-    reached = np.searchsorted(np.cumsum(counts) * 100, np.array(PERCENTILES) * n)
+    levels, n = np.arange(256), counts.sum(axis=1)
+    total, squares = (counts * levels).sum(axis=1), (counts * levels**2).sum(axis=1)
+    share = counts / n[:, None]
+    below = 100 * np.cumsum(counts, axis=1)
     return {
         "brightness": total / n,
-        "contrast": math.sqrt(n * squares - total**2) / n,
-        "entropy": float(np.log2(share) @ -share),
-        "black_share": int(counts[:END_LEVELS].sum()) / n,
-        "white_share": int(counts[-END_LEVELS:].sum()) / n,
-    } | {f"p{percent}": int(level) for percent, level in zip(PERCENTILES, reached, strict=True)}
+        "contrast": np.sqrt(n * squares - total**2) / n,
+        "entropy": -(share * np.log2(np.where(share > 0, share, 1))).sum(axis=1),
+        "black_share": counts[:, :END_LEVELS].sum(axis=1) / n,
+        "white_share": counts[:, -END_LEVELS:].sum(axis=1) / n,
+    } | {f"p{percent}": (below < (percent * n)[:, None]).sum(axis=1) for percent in PERCENTILES}
 
 
 def sharpness(grey: np.ndarray) -> float:
@@ -80,15 +81,15 @@ def noise(grey: np.ndarray) -> float:
     return math.sqrt(math.pi / 2) * int(np.abs(answer).sum(dtype=np.int64)) / (6 * answer.size)
 
 
-def comb(counts: np.ndarray) -> float:
-    """Return how far the counts [256] of the levels are from those of their neighbours, over all counts: [0, 2].
+def comb(counts: np.ndarray) -> np.ndarray:
+    """Return how far the counts [N, 256] of the levels are from those of their neighbours, over all: [N], in [0, 2].
 
     Brightness or contrast that is changed after the pixels became whole numbers makes some levels hold two of those
     before, and others none. What is clipped, at both ends, is left out.
     """
-    wide = counts.astype(np.int64)
-    uneven = int(np.abs(2 * wide[1:-1] - wide[:-2] - wide[2:]).sum())
-    return uneven / (2 * int(wide.sum()))
+    uneven = np.abs(2 * counts[:, 1:-1] - counts[:, :-2] - counts[:, 2:]).sum(axis=1)
+    share: np.ndarray = uneven / (2 * counts.sum(axis=1))
+    return share
 
 
 def blockiness(grey: np.ndarray) -> float | None:
@@ -120,19 +121,19 @@ def flat_share(grey: np.ndarray) -> float:
     return max(shares)
 
 
-def of_colours(rgb: np.ndarray) -> dict[str, float]:
-    """Return the mean of each channel, [0, 255], and the saturation and the share of clipped pixels, [0, 1].
+def of_colours(planes: np.ndarray) -> dict[str, float]:
+    """Return the mean of each of the planes red, green and blue, uint8 [3, H, W], and what they say together.
 
-    Saturation is the mean S of HSV; black has none. A pixel is clipped if a channel has reached its upper end: what was
-    brighter there is lost, and its colour with it; a white object reaches the end in all channels at once.
+    The means are in [0, 255]; the saturation and the share of clipped pixels in [0, 1]. Saturation is the mean S of
+    HSV; black has none. A pixel is clipped if a channel has reached its upper end: what was brighter there is lost, and
+    its colour with it; a white object reaches the end in all channels at once.
     """
-    planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 0))  # what follows is twice as quick so
     red, green, blue = planes
     high, low = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
     sums = planes.sum(axis=(1, 2), dtype=np.int64).tolist()
     return {name: total / red.size for name, total in zip(("red", "green", "blue"), sums, strict=True)} | {
         "saturation": float(((high - low) / np.maximum(high, 1)).mean()),
-        "clipped_share": float((high >= 256 - CLIPPED_LEVELS).mean()),
+        "clipped_share": int(np.count_nonzero(high >= 256 - CLIPPED_LEVELS)) / high.size,
     }
 
 

@@ -1,7 +1,5 @@
 """Copy the source's new images into an immutable batch, measure every image, give each its split."""
 
-import hashlib
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from assay import batch, code, files, labels, ledger, manifest, memo, near, neighbours, params, scan, source, stage
+from assay import files, labels, ledger, manifest, near, neighbours, params, scan, source, stage, store
 from assay.errors import AssayError
 
-OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
 REFUSED = 50  # images named of those whose given split cannot be
 SEED = 0  # of the pairs that the limit of near-duplicates is measured on
 
@@ -24,13 +21,14 @@ def main(p: params.Params) -> None:
     known = ledger.read(p.paths.ledger)
     measured = without_forgotten(measured, known)
     measured["classes"] = [None if pd.isna(label) else labels.names(label, images.task) for label in measured["label"]]
+    readable = measured[measured["sha256"].notna()]
+    storing = store.begin(images, measured, ledger.with_new(known, readable), p.paths.raw, p.paths.memo.batches)
     alike, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit), p.paths.memo.pairs)
     shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
     shares["train"] = 1 - sum(shares.values())
-    readable = measured[measured["sha256"].notna()]
     extended = ledger.extend(known, readable, shares, alike)
     check_given(ledger.contradictions(extended, readable), p.paths.ledger)
-    places = store(images, measured, extended, p.paths)
+    places = store.finish(storing, p.paths.raw, p.paths.memo.batches)
     rows = divided(measured, extended, alike).merge(places, on="sha256", how="left")
     ledger.write(p.paths.ledger, extended)
     files.write_json(p.paths.near_limit, limit)
@@ -115,61 +113,6 @@ def check_given(contradictions: pd.DataFrame, kept_in: Path) -> None:
         f"splits: {len(contradictions):,} images are given a split that they cannot have; "
         f"mend the source, or delete {kept_in} to split all anew:{named}{more}"
     )
-
-
-def store(images: source.Source, measured: pd.DataFrame, known: pd.DataFrame, paths: params.Paths) -> pd.DataFrame:
-    """Return `sha256`, `batch` and `offset` of every stored image, after writing the batches that are not there yet.
-
-    A batch of which the source holds nothing any more is dropped from the folder; DVC's cache keeps it.
-    """
-    here = measured.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")["path"]
-    paths.raw.mkdir(parents=True, exist_ok=True)
-    made_by = code.fingerprint([batch])
-    remembered = memo.frame(memo.read(paths.memo.batches, OFFSETS, made_by))
-    whole = {str(key): rows.set_index("sha256")["offset"] for key, rows in remembered.groupby("key")}
-    places, checked = [], []
-    for number in sorted(known["batch"].unique()):
-        every = pd.Series(ledger.members(known, number), dtype="str")
-        members = every[here.index.get_indexer(every) >= 0]
-        if len(members):
-            file = paths.raw / batch.name(number, every)
-            offsets = _offsets(images, file, here[members], whole)
-            checked.append(
-                pd.DataFrame({"key": memo.stamp(str(file)), "sha256": offsets.index, "offset": offsets.values})
-            )
-            places.append(pd.DataFrame({"sha256": members, "batch": file.name, "offset": members.map(offsets)}))
-    stored = pd.concat(places, ignore_index=True) if places else pd.DataFrame(columns=["sha256", "batch", "offset"])
-    for file in set(paths.raw.iterdir()) - {paths.raw / name for name in stored["batch"].unique()}:
-        file.unlink()
-    if checked:
-        memo.write(paths.memo.batches, pa.Table.from_pandas(pd.concat(checked), OFFSETS, preserve_index=False), made_by)
-    return stored
-
-
-def _offsets(
-    images: source.Source, file: Path, members: "pd.Series[str]", whole: "dict[str, pd.Series[int]]"
-) -> "pd.Series[int]":
-    """Return where each image lies in the batch, by SHA-256; `whole`: those of batches that were checked as they are.
-
-    A batch that is absent, broken or lacks one of the images is written first.
-    """
-    offsets = whole.get(memo.stamp(str(file)))
-    try:
-        offsets = pd.Series(batch.read_offsets(file)) if offsets is None else offsets
-    except (FileNotFoundError, AssayError):
-        offsets = pd.Series(dtype="int64")
-    if (offsets.index.get_indexer(members.index) >= 0).all():
-        return offsets
-    return pd.Series(batch.write(file, _contents(images, members)))
-
-
-def _contents(images: source.Source, members: "pd.Series[str]") -> Iterator[tuple[str, bytes]]:
-    entries = {entry.path: entry for entry in images.entries if not entry.problem}
-    for sha256, path in members.items():
-        content = images.read(entries[path])
-        if hashlib.sha256(content).hexdigest() != sha256:
-            raise AssayError(f"{path}: changed while it was read; run it again")
-        yield str(sha256), content
 
 
 def summary(rows: pd.DataFrame, task: labels.Task) -> dict[str, Any]:

@@ -1,0 +1,128 @@
+"""The store: the same batches whoever writes them, begun before they are asked for, and only of what was measured."""
+
+import dataclasses
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from conftest import draw
+
+from assay import backend, batch, ledger, source, store
+from assay.errors import AssayError
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> source.Source:
+    draw(tmp_path / "images", 30)
+    monkeypatch.setattr(ledger, "BATCH_BYTES", 4000)  # some batches
+    return source.open_source(f"folder:{tmp_path}/images")
+
+
+@pytest.fixture(params=["by this process", "by processes"])
+def writer(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "by processes":
+        monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
+    return str(request.param)
+
+
+def measured(images: source.Source) -> pd.DataFrame:
+    contents = [images.read(entry) for entry in images.entries]
+    return pd.DataFrame(
+        {
+            "path": [entry.path for entry in images.entries],
+            "sha256": [hashlib.sha256(content).hexdigest() for content in contents],
+            "bytes": [len(content) for content in contents],
+        }
+    )
+
+
+def stored(images: source.Source, rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
+    known = ledger.with_new(ledger.read(folder / "absent.csv"), rows)
+    return store.finish(
+        store.begin(images, rows, known, folder / "raw", folder / "memo"), folder / "raw", folder / "memo"
+    )
+
+
+def test_each_image_lies_where_it_is_said_to(images: source.Source, writer: str, tmp_path: Path) -> None:
+    rows = measured(images)
+    places = stored(images, rows, tmp_path).merge(rows, on="sha256")
+    assert len(places) == len(rows["sha256"].unique()) == 90
+    assert places["batch"].nunique() > 2
+    for place in places.itertuples():
+        with (tmp_path / "raw" / place.batch).open("rb") as tar:
+            content = batch.read_image(tar, offset=place.offset, size=place.bytes, sha256=place.sha256)
+        assert content == (tmp_path / "images" / place.path).read_bytes()
+
+
+def test_whoever_writes_makes_the_same_bytes(
+    images: source.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = measured(images)
+    ours = stored(images, rows, tmp_path / "here")
+    monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
+    pd.testing.assert_frame_equal(stored(images, rows, tmp_path / "there"), ours)
+    here, there = (
+        {file.name: file.read_bytes() for file in (tmp_path / of / "raw").iterdir()} for of in ("here", "there")
+    )
+    assert here == there
+
+
+def test_image_that_changed_since_it_was_measured_is_named_and_not_stored(
+    images: source.Source, writer: str, tmp_path: Path
+) -> None:
+    rows = measured(images)
+    (tmp_path / "images" / rows["path"][7]).write_bytes(b"another")
+    with pytest.raises(AssayError, match=f"{rows['path'][7]}: changed while it was read; run it again"):
+        stored(images, rows, tmp_path)
+    changed = rows["sha256"][7]
+    assert all(changed not in batch.read_offsets(file) for file in (tmp_path / "raw").glob("*.tar"))
+
+
+def test_whole_batches_stay_as_they_are_and_what_is_no_batch_goes(
+    images: source.Source, writer: str, tmp_path: Path
+) -> None:
+    rows = measured(images)
+    before = stored(images, rows, tmp_path)
+    files = sorted((tmp_path / "raw").iterdir())
+    stamps = [file.stat().st_mtime_ns for file in files]
+    files[1].write_bytes(files[1].read_bytes()[:-2000])
+    (tmp_path / "raw/.0009-left-by-a-kill.tar.tmp").write_bytes(b"half")
+    pd.testing.assert_frame_equal(stored(images, rows, tmp_path), before)
+    assert sorted((tmp_path / "raw").iterdir()) == files
+    assert [file.stat().st_mtime_ns == stamp for file, stamp in zip(files, stamps, strict=True)][:3] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_writing_begins_before_it_is_asked_for(
+    images: source.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
+    rows = measured(images)
+    known = ledger.with_new(ledger.read(tmp_path / "absent.csv"), rows)
+    storing = store.begin(images, rows, known, tmp_path / "raw", tmp_path / "memo")
+    until = time.monotonic() + 60
+    while not all(file.exists() for file in storing.absent):
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert len(store.finish(storing, tmp_path / "raw", tmp_path / "memo")) == 90
+
+
+def test_images_of_this_process_alone_are_stored_by_it(
+    images: source.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
+    readers = set()
+
+    def read(entry: source.Entry) -> bytes:  # cannot be pickled
+        readers.add(os.getpid())
+        return images.read(entry)
+
+    own = dataclasses.replace(images, read=read)
+    assert len(stored(own, measured(images), tmp_path)) == 90
+    assert readers == {os.getpid()}
