@@ -220,7 +220,7 @@ def batches(items: Iterable[Unit], size: int) -> Iterator[tuple[Unit, ...]]:
 
 @lru_cache
 def keep_memory() -> None:
-    """Let this process keep what it frees for the next image: half of a decode is the system zeroing memory."""
+    """Let this process keep what it frees for what comes next: half of a decode is the system zeroing memory."""
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):  # not glibc

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from assay import files, labels, ledger, manifest, near, neighbours, params, scan, source, stage, store
+from assay import backend, files, labels, ledger, manifest, near, neighbours, params, scan, source, stage, store
 from assay.errors import AssayError
 
 REFUSED = 50  # images named of those whose given split cannot be
@@ -16,6 +16,7 @@ SEED = 0  # of the pairs that the limit of near-duplicates is measured on
 
 
 def main(p: params.Params) -> None:
+    backend.keep_memory()  # the looks for near-duplicates take half the time
     images = source.read_snapshot(p.paths.source)
     measured, facts = scan.scan(images, p.paths.memo.images)
     known = ledger.read(p.paths.ledger)

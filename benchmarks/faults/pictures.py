@@ -45,18 +45,18 @@ def draw(name: str, n_images: int, seed: int = 0) -> list[Picture]:
     `name`: elpv, or a source as `assay snapshot` takes it. Another seed draws others.
     """
     listed = elpv_table() if name == "elpv" else source_table(name)
-    return sorted(_decoded(_drawn(listed, n_images, seed)), key=lambda picture: picture.path)
+    rows = _drawn(listed, n_images, seed)
+    return sorted(_decoded(rows.assign(split=_splits(rows))), key=lambda picture: picture.path)
 
 
 def redraw(every: Sequence[Picture], n_images: int, seed: int) -> list[Picture]:
-    """Return about so many of the pictures, as `draw` would."""
+    """Return about so many of the pictures, whole groups of them, without a split: `ingest` is to give them one."""
     listed = pd.DataFrame({"path": [each.path for each in every], "group": [each.group for each in every]})
-    rows = _drawn(listed, n_images, seed).sort_values("path")
-    return [replace(every[at], split=split) for at, split in zip(rows.index, rows["split"], strict=True)]
+    return [replace(every[at], split="") for at in _drawn(listed, n_images, seed).sort_values("path").index]
 
 
 def _drawn(listed: pd.DataFrame, n_images: int, seed: int) -> pd.DataFrame:
-    """Return the rows of whole groups, with a `split`."""
+    """Return the rows of whole groups."""
     random = np.random.default_rng(seed)
     groups = [rows for _, rows in listed.groupby("group")]
     chosen: list[pd.DataFrame] = []
@@ -64,8 +64,7 @@ def _drawn(listed: pd.DataFrame, n_images: int, seed: int) -> pd.DataFrame:
         if sum(map(len, chosen)) >= min(n_images, len(listed)):
             break
         chosen.append(groups[at])
-    rows = pd.concat(chosen)
-    return rows.assign(split=_splits(rows))
+    return pd.concat(chosen)
 
 
 def _splits(rows: pd.DataFrame) -> list[str]:
