@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from functools import lru_cache, partial
+from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -59,8 +59,6 @@ def results(function: Callable[[Unit], Result], units: Iterable[Unit], n_images:
             joblib.delayed(function)(unit) for unit in units
         )
         return
-    if found == "loky":
-        function = partial(_for, os.getpid(), function)
     with _running(found) as options, _told(found):
         yield from _all(function, units, options)
 
@@ -73,8 +71,8 @@ def ahead(function: Callable[[Unit], Result], units: Iterable[Unit], n_images: i
     """
     if n_images < PROCESSES_FROM:
         return map(function, units)
-    pool = joblib.Parallel(n_jobs=-1, backend="loky", batch_size=1, return_as="generator")
-    return _taken(pool(joblib.delayed(partial(_for, os.getpid(), function))(unit) for unit in units))
+    pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="generator", **_loky())
+    return _taken(pool(joblib.delayed(function)(unit) for unit in units))
 
 
 def _taken(begun: Iterator[Result]) -> Iterator[Result]:
@@ -96,12 +94,10 @@ def _all(function: Callable[[Unit], Result], units: Iterable[Unit], options: dic
             yield from pool(some)
 
 
-def _for(parent: int, function: Callable[[Unit], Result], unit: Unit) -> Result:
-    _end_with(parent)
-    return function(unit)
+def _loky() -> dict[str, Any]:
+    return {"backend": "loky", "initializer": _end_with, "initargs": (os.getpid(),)}
 
 
-@lru_cache
 def _end_with(parent: int) -> None:
     """End this process soon after its parent: loky's would go on writing while the next run is at work."""
     threading.Thread(target=_watch, args=(parent,), daemon=True).start()
@@ -124,7 +120,7 @@ def _running(found: str) -> Iterator[dict[str, Any]]:
             with _ray(_address(found)):
                 yield {"backend": "ray"}
         case _:
-            yield {"backend": "loky"}
+            yield _loky()
 
 
 def _address(found: str) -> str:

@@ -213,8 +213,10 @@ def slowly(number: int) -> int:
     return number
 
 
-def test_processes_end_with_the_run_that_was_killed() -> None:
-    works = "backend.PROCESSES_FROM = 0; list(backend.results(time.sleep, [60] * 9, 9))"
+@pytest.mark.parametrize("way", ["results", "ahead"])
+@pytest.mark.parametrize("n_units", [1, 9])  # of one unit most processes have no work
+def test_processes_end_with_the_run_that_was_killed(way: str, n_units: int) -> None:
+    works = f"backend.PROCESSES_FROM = 0; list(backend.{way}(time.sleep, [60] * {n_units}, 9))"
     run = subprocess.Popen([sys.executable, "-c", f"import time; from assay import backend; {works}"], cwd=ROOT)
     until = time.monotonic() + 60
     while time.monotonic() < until and len(workers := children(run.pid)) < 2:
