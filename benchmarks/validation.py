@@ -23,9 +23,7 @@ from benchmarks.faults.checkout import ROOT, checkout
 from benchmarks.measure import draw
 
 CLASSES = 10
-ROUNDS = (
-    3  # of ours, of which the median counts: one lasts a tenth as long as theirs, and is the more at chance's mercy
-)
+ROUNDS = 3  # of ours, whose median counts: one is short, and the more at the mercy of chance
 PEER = """
 import sys
 from cleanvision import Imagelab

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -211,6 +211,13 @@ def test_units_are_made_as_they_are_used() -> None:
 def slowly(number: int) -> int:
     time.sleep(0.002)
     return number
+
+
+@pytest.mark.parametrize("way", [backend.results, backend.ahead])
+def test_worker_that_dies_is_told_of(way: Callable[..., Iterator[None]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
+    with pytest.raises(AssayError, match="ASSAY_BACKEND=loky: a worker died, perhaps for want of memory"):
+        list(way(os._exit, [1], 1))
 
 
 @pytest.mark.parametrize("way", ["results", "ahead"])
