@@ -22,9 +22,7 @@ from assay.manifest import SPLITS
 COLUMNS = ["sha256", "group", "split", "batch"]
 FORGOTTEN = "forgotten"
 GROUP_DIGITS = 16  # of the hash over the pixels; two pictures that share them by chance share a split, no more
-# Of images in one batch, about: what a kill costs, and what `assay forget` writes again. Smaller ones would tear what
-# came together apart, and `profile` measures by whole batches how much one differs from the next.
-BATCH_BYTES = 2**30
+BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
 PRIORITY = {split: number for number, split in enumerate(SPLITS)}  # of two splits the test images are worth most
 
 

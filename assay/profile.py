@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assay import drift, files, labels, properties
+from assay import drift, files, labels, ledger, properties
 from assay.drift import Null
 from assay.errors import AssayError
 from assay.labels import Task
@@ -26,7 +26,7 @@ STRATA = 50  # labels that have distributions of their own; the rarer ones share
 OTHERS = "(all others)"  # the name of that one
 FACTS = ("format", "mode", "channels", "bit_depth", "camera")
 DIGITS = 6  # significant ones of an edge
-FEWEST_BATCHES = 3  # that say how much one batch differs from the next
+FEWEST_BATCHES = 3  # deliveries that say how much one differs from the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,7 +40,7 @@ class Profile:
     least_maximum: int  # of the brightest values of the images, the lowest
     edges: np.ndarray  # [P, K], see assay/drift.py; P as in `properties.NAMES`
     strata: dict[str, np.ndarray]  # by label: counts [P, C]
-    nulls: dict[str, Null]  # by what was drawn whole: image, group, batch
+    nulls: dict[str, Null]  # by what was drawn whole: image, group, batch (all of a delivery, see `deliveries`)
     auc: dict[str, dict[str, float]]  # by property and class, see assay/shortcuts.py
     probe: dict[str, dict[str, float]]  # by class: of the border and of the centre
 
@@ -82,14 +82,33 @@ def build(rows: pd.DataFrame, task: Task, auc: pd.DataFrame, probe: pd.DataFrame
 
 
 def units(rows: pd.DataFrame) -> dict[str, np.ndarray]:
-    """Return which image, group and batch each row is of, as numbers: an image without a group is its own."""
+    """Return which image, group and delivery each row is of, as numbers."""
+    return {"image": np.arange(len(rows)), "group": groups(rows), "batch": deliveries(rows)}
+
+
+def groups(rows: pd.DataFrame) -> np.ndarray:
+    """Return the group of each row, as a number: an image without a group is its own."""
     own = pd.Series(np.arange(len(rows)), index=rows.index).astype("str")
     group = rows["group"].where(rows["group"].fillna("") != "", "\0" + own)
-    return {
-        "image": np.arange(len(rows)),
-        "group": pd.factorize(group, sort=True)[0],
-        "batch": batch_numbers(rows),
-    }
+    number: np.ndarray = pd.factorize(group, sort=True)[0]
+    return number
+
+
+def deliveries(rows: pd.DataFrame) -> np.ndarray:
+    """Return the number of each row's batch, or of the first of those that one delivery was cut into.
+
+    `ledger.with_new` cuts along the sorted SHA-256: a part is nearly full, and the next goes on where it ends. They are
+    random parts of one whole, so between them is none of what makes one delivery differ from the next.
+    """
+    number = batch_numbers(rows)
+    batches, of = np.unique(number, return_inverse=True)
+    is_large = np.bincount(of, rows["bytes"].to_numpy(float), len(batches)) >= ledger.BATCH_BYTES / 2
+    goes_on = is_large[:-1] & (np.diff(batches) == 1)
+    asked = np.append(goes_on, False)[of] | np.insert(goes_on, 0, False)[of]
+    hashes = rows["sha256"][asked].groupby(of[asked]).agg(["min", "max"]).reindex(range(len(batches)))
+    is_next = np.insert(goes_on, 0, False) & (hashes["min"] > hashes["max"].shift()).to_numpy(bool)
+    first: np.ndarray = batches[np.maximum.accumulate(np.where(is_next, 0, np.arange(len(batches))))]
+    return first[of]
 
 
 def batch_numbers(rows: pd.DataFrame) -> np.ndarray:

@@ -78,7 +78,7 @@ def _borders(
     approved: dict[str, dict[str, float]], used: pd.DataFrame, pixels: np.ndarray, classes: list[str], marks: np.ndarray
 ) -> pd.DataFrame:
     chosen = sample(marks, SEED)
-    unit = profile.units(used)["group"][chosen]
+    unit = profile.groups(used)[chosen]
     border, centre = (probe(pixels[chosen, part], marks[chosen], unit) for part in (0, 1))
     accepted = np.array([approved.get(label, {}).get("border", 0.5) for label in classes])
     lead = np.maximum(border - np.maximum(centre, accepted), 0).round(DIGITS)

@@ -127,7 +127,7 @@ def seen(test: pd.DataFrame, task: labels.Task) -> Seen:
     cells = drift.cells(probability, edges)
     stratum = profile.stratum_of(test["predicted"], strata)
     names, marks = profile.marked(test["predicted"], task)
-    units = profile.units(test.assign(batch=None))
+    units = {"image": np.arange(len(test)), "group": profile.groups(test)}
     return Seen(
         task=task,
         strata=strata,
@@ -135,7 +135,7 @@ def seen(test: pd.DataFrame, task: labels.Task) -> Seen:
         reference=drift.cumulative(drift.counts(cells, stratum, len(strata))),
         classes=pd.Series(marks.sum(axis=0), index=names),
         mean=float(probability.mean()),
-        nulls={name: drift.null(cells, stratum, marks, units[name], SEED) for name in ("image", "group")},
+        nulls={name: drift.null(cells, stratum, marks, unit, SEED) for name, unit in units.items()},
         n_images=len(test),
     )
 

@@ -1,15 +1,19 @@
 """What was approved is kept whole and small, and new images are held against it."""
 
+import hashlib
 import json
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pandas as pd
 import pytest
 from cases import LEAST, as_approved, images, sound, with_new, with_row
 from conftest import draw, run
+from hypothesis import given
+from hypothesis import strategies as st
 
-from assay import approval, approve, params, profile, properties, suites, tables
+from assay import approval, approve, ledger, params, profile, properties, suites, tables
 from assay.errors import AssayError
 
 LEDGER = pd.DataFrame({"sha256": [], "split": [], "batch": []})
@@ -84,6 +88,51 @@ def test_what_was_never_approved_is_said_of_each_image() -> None:
         "no value above 63, approved: 255 and more",
     ]
     assert not approval.unlike(None, rows.reset_index(drop=True)).any()
+
+
+@given(st.lists(st.integers(20, 60), min_size=1, max_size=6), st.integers(0, 99))
+def test_delivery_that_was_cut_into_batches_is_one_unit(sizes: list[int], seed: int) -> None:
+    """20 and more hashes of one delivery never all lie before those of the next."""
+    random, known = np.random.default_rng(seed), ledger.read(Path("absent.csv"))
+    came, arrived = [], []
+    with mock.patch.object(ledger, "BATCH_BYTES", 100):
+        for number, size in enumerate(sizes):
+            hashes = [hashlib.sha256(f"{seed} {number} {each}".encode()).hexdigest() for each in range(size)]
+            fresh = pd.DataFrame({"sha256": hashes, "bytes": random.integers(1, 30, size)})
+            known = ledger.with_new(known, fresh)
+            came.append(fresh)
+            arrived += [number] * size
+        rows = pd.concat(came, ignore_index=True).assign(arrived=arrived).merge(known, on="sha256")
+        rows["batch"] = [f"{number:04}-a.tar" for number in rows["batch"]]
+        of = profile.deliveries(rows.sample(frac=1, random_state=seed))
+        assert known["batch"].max() > len(sizes)
+    first = rows.groupby("arrived")["batch"].transform("min").str[:4].astype(int)
+    assert of.tolist() == first.sample(frac=1, random_state=seed).tolist()
+
+
+def test_whole_deliveries_that_follow_each_other_by_chance_stay_apart() -> None:
+    rows = pd.DataFrame({"sha256": list("abcd"), "bytes": 2**20, "batch": [f"000{n}-a.tar" for n in (1, 1, 2, 3)]})
+    assert profile.deliveries(rows).tolist() == [1, 1, 2, 3]
+    assert profile.deliveries(rows.assign(bytes=2**29)).tolist() == [1, 1, 1, 1]
+    assert profile.deliveries(rows.assign(bytes=2**29, sha256=list("bcda"))).tolist() == [1, 1, 1, 3]
+    assert profile.deliveries(rows.iloc[:0]).tolist() == []
+
+
+def test_new_images_in_several_batches_of_one_delivery_are_held_to_the_limit_of_one() -> None:
+    """Ten deliveries of other brightness each; the eleventh is like one of them, and large."""
+    light = pd.Series(np.repeat(np.random.default_rng(0).normal(0, 2, 11), 100))
+    rows = images("cat", train=1100).assign(sha256=[hashlib.sha256(b"%d" % n).hexdigest() for n in range(1100)])
+    rows["brightness"] += light + np.random.default_rng(1).normal(0, 4, 1100)
+    rows["batch"] = [f"{n // 100 + 1:04}-a.tar" for n in range(1100)]
+    late = np.arange(1100) >= 1000
+    approved = as_approved(rows[~late])
+    whole = approval.tables(approved, rows, LEDGER, "single_label")["drift"]
+    torn = rows.assign(bytes=rows["bytes"].where(~late, 2**25))
+    place = torn.loc[late, "sha256"].rank().astype(int)
+    torn.loc[late, "batch"] = [f"{11 + (each - 1) // 32:04}-b.tar" for each in place]
+    assert torn["batch"].nunique() == 14
+    found = approval.tables(approved, torn, LEDGER, "single_label")["drift"].set_index("property")
+    assert found.loc["brightness", "limit"] == whole.set_index("property").loc["brightness", "limit"] < 1
 
 
 def test_outlier_that_was_approved_is_none_and_a_new_one_is() -> None:
