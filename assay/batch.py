@@ -1,9 +1,10 @@
 """Batches: immutable uncompressed tars of original image bytes, each member named by its SHA-256."""
 
 import hashlib
-import io
+import os
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,19 +17,43 @@ def name(number: int, members: Iterable[str]) -> str:
     return f"{number:04d}-{hashlib.sha256(''.join(sorted(members)).encode()).hexdigest()[:12]}.tar"
 
 
-def write(file: Path, members: Iterable[tuple[str, bytes]]) -> dict[str, int]:
-    """Write a tar of (SHA-256, bytes) in the given order, and return what `read_offsets` finds in it.
+def layout(sizes: Sequence[int]) -> tuple[list[int], int]:
+    """Return where the bytes of each member begin in a tar of members of these sizes, and its own size."""
+    ends = list(accumulate(tarfile.BLOCKSIZE + size + _padding(size) for size in sizes))
+    offsets = [end - size - _padding(size) for end, size in zip(ends, sizes, strict=True)]
+    whole = (ends[-1] if ends else 0) + 2 * tarfile.BLOCKSIZE  # of zeros at the end
+    return offsets, whole + -whole % tarfile.RECORDSIZE
 
-    Equal members give equal bytes.
-    """
-    offsets = {}
-    with files.replacing(file) as out, tarfile.open(fileobj=out, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for sha256, content in members:
-            member = tarfile.TarInfo(sha256)  # dated 1970, owned by nobody
-            member.size = len(content)
-            offsets[sha256] = tar.offset + tarfile.BLOCKSIZE  # of its header, the only one: the name is short
-            tar.addfile(member, io.BytesIO(content))
-    return offsets
+
+def _padding(size: int) -> int:
+    return -size % tarfile.BLOCKSIZE
+
+
+def write(file: Path, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write a tar of (SHA-256, bytes) in the given order; equal members give equal bytes."""
+    with files.replacing(file) as out:
+        sizes = [_add(out, *member) for member in members]
+        out.truncate(layout(sizes)[1])
+
+
+def write_part(file: Path, offset: int, members: Iterable[tuple[str, bytes]]) -> None:
+    """Write some members into a file of the size of the whole tar; the bytes of the first of them begin at `offset`."""
+    with file.open("r+b") as out:
+        out.seek(offset - tarfile.BLOCKSIZE)
+        for member in members:
+            _add(out, *member)
+        out.flush()
+        os.fsync(out.fileno())
+
+
+def _add(out: BinaryIO, sha256: str, content: bytes) -> int:
+    """Write a member, and return the size of its content."""
+    member = tarfile.TarInfo(sha256)  # dated 1970, owned by nobody
+    member.size = len(content)
+    out.write(member.tobuf(tarfile.USTAR_FORMAT))  # one block, for the name is short
+    out.write(content)
+    out.write(bytes(_padding(len(content))))
+    return len(content)
 
 
 def read_offsets(file: Path) -> dict[str, int]:

@@ -1,10 +1,12 @@
 """The store: the batches that hold the original images, each written once, where it is not whole yet.
 
-Writing is `begin` and `finish`, so that processes of this machine write while this one goes on. Batches of the ledger
-that the source holds nothing of any more are dropped from the folder; DVC's cache keeps them.
+Writing is `begin` and `finish`, so that processes of this machine write while this one goes on, each at its own part of
+a batch: where an image will lie is known from the sizes. Batches of the ledger that the source holds nothing of any
+more are dropped from the folder; DVC's cache keeps them.
 """
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +14,22 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from assay import backend, batch, chunk, code, ledger, memo
+from assay import backend, batch, chunk, code, files, ledger, memo
 from assay.errors import AssayError
 from assay.listing import Entry, Source
 
 OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
 
 
+PART_BYTES = 64 << 20  # of a batch, written by one process at a time
+
+
 @dataclass(frozen=True)
-class Absent:
-    """A batch to write."""
+class Part:
+    """Some images to write into a batch that is not whole yet."""
 
     file: Path
+    offset: int  # of the first
     members: tuple[tuple[str, Entry], ...]  # SHA-256 and where the image is
     read: Callable[[Entry], bytes]
 
@@ -31,18 +37,18 @@ class Absent:
 @dataclass(frozen=True)
 class Storing:
     members: "dict[Path, pd.Index[str]]"  # SHA-256 of those images of a batch that the source holds
-    offsets: "dict[Path, pd.Series[int]]"  # where each image lies in the batches that are whole, by SHA-256
-    absent: list[Path]
-    begun: Iterator[dict[str, int]]  # the offsets of the absent ones, once they are written
+    offsets: "dict[Path, pd.Series[int]]"  # where each image lies, or will lie, by SHA-256
+    parts: list[Path]  # the batch of each part that is being written
+    begun: Iterator[None]  # a step for each part that is written, in their order
 
 
 def begin(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path, remembered: Path) -> Storing:
     """Begin to write the batches of the ledger `known` that the folder `raw` does not have whole.
 
-    `measured`: `path` and `sha256` (null: it could not be read) of the images of the source; `remembered`: the memo of
-    the batches that were checked as they are.
+    `measured`: `path`, `sha256` (null: it could not be read) and `bytes` of the images of the source; `remembered`: the
+    memo of the batches that were checked as they are.
     """
-    here = measured.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")["path"]
+    here = measured.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")[["path", "bytes"]]
     members = {}
     for number in sorted(known["batch"].unique()):
         every = pd.Index(ledger.members(known, number), dtype="str")
@@ -53,9 +59,10 @@ def begin(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path
     found = {file: _offsets(file, checked) for file in members}
     whole = {file: of for file, of in found.items() if (of.index.get_indexer(members[file]) >= 0).all()}
     entries = {entry.path: entry for entry in images.entries if not entry.problem}
-    absent = [file for file in members if file not in whole]
-    work = [_absent(file, here[members[file]], entries, images) for file in absent]
-    return Storing(members, whole, absent, _begun(work, images))
+    planned = {file: _laid_out(file, here.loc[held]) for file, held in members.items() if file not in whole}
+    work = [(file, part) for file, of in planned.items() for part in _parts(file, of, here["path"], entries, images)]
+    begun = _begun([part for _, part in work], images)
+    return Storing(members, whole | planned, [file for file, _ in work], begun)
 
 
 def _remembered(folder: Path) -> pd.DataFrame:
@@ -72,27 +79,41 @@ def _offsets(file: Path, checked: "dict[str, pd.Series[int]]") -> "pd.Series[int
         return pd.Series(dtype="int64")
 
 
-def _absent(file: Path, paths: "pd.Series[str]", entries: dict[str, Entry], images: Source) -> Absent:
-    members = ((str(sha256), entries[path]) for sha256, path in paths.items())
-    if images.has_files:
-        members = ((sha256, chunk.absolute(entry)) for sha256, entry in members)
-    return Absent(file.absolute(), tuple(members), images.read)
+def _laid_out(file: Path, images: pd.DataFrame) -> "pd.Series[int]":
+    """Make the file that the batch is written to, and return where each image will lie in it, by SHA-256."""
+    offsets, size = batch.layout(images["bytes"].tolist())
+    files.unfinished(file).unlink(missing_ok=True)
+    with files.unfinished(file).open("xb") as out:
+        out.truncate(size)
+    return pd.Series(offsets, index=images.index, dtype="int64")
 
 
-def _begun(work: list[Absent], images: Source) -> Iterator[dict[str, int]]:
+def _parts(
+    file: Path, offsets: "pd.Series[int]", paths: "pd.Series[str]", entries: dict[str, Entry], images: Source
+) -> list[Part]:
+    unfinished = files.unfinished(file).absolute()
+    found = []
+    for _, some in offsets.groupby(offsets // PART_BYTES):
+        of = ((str(sha256), entries[path]) for sha256, path in paths[some.index].items())
+        members = tuple((sha256, chunk.absolute(entry) if images.has_files else entry) for sha256, entry in of)
+        found.append(Part(unfinished, int(some.iloc[0]), members, images.read))
+    return found
+
+
+def _begun(work: list[Part], images: Source) -> Iterator[None]:
     if backend.is_cluster() or not chunk.travels(images):
         return map(write, work)
-    return backend.ahead(write, work, sum(len(each.members) for each in work))
+    return backend.ahead(write, work, sum(len(part.members) for part in work))
 
 
-def write(absent: Absent) -> dict[str, int]:
-    """Write a batch, and return its offsets; raises `AssayError` if an image is not the one that was measured."""
-    return batch.write(absent.file, _contents(absent))
+def write(part: Part) -> None:
+    """Write a part of a batch; raises `AssayError` if an image is not the one that was measured."""
+    batch.write_part(part.file, part.offset, _contents(part))
 
 
-def _contents(absent: Absent) -> Iterator[tuple[str, bytes]]:
-    for sha256, entry in absent.members:
-        content = absent.read(entry)
+def _contents(part: Part) -> Iterator[tuple[str, bytes]]:
+    for sha256, entry in part.members:
+        content = part.read(entry)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise AssayError(f"{entry.path}: changed while it was read; run it again")
         yield sha256, content
@@ -100,8 +121,8 @@ def _contents(absent: Absent) -> Iterator[tuple[str, bytes]]:
 
 def finish(storing: Storing, raw: Path, remembered: Path) -> pd.DataFrame:
     """Return `sha256`, `batch` and `offset` of every image, when all batches are written."""
-    written = zip(storing.absent, map(pd.Series, storing.begun), strict=True)
-    offsets = storing.offsets | dict(written)
+    _await(storing)
+    offsets = storing.offsets
     for file in set(raw.iterdir()) - offsets.keys():
         file.unlink()
     if not offsets:
@@ -117,3 +138,16 @@ def finish(storing: Storing, raw: Path, remembered: Path) -> pd.DataFrame:
         for file, held in storing.members.items()
     ]
     return pd.concat(places, ignore_index=True)
+
+
+def _await(storing: Storing) -> None:
+    """Wait for each batch, and put it in its place; those that are not whole vanish when something goes wrong."""
+    left = Counter(storing.parts)
+    try:
+        for file, _ in zip(storing.parts, storing.begun, strict=True):
+            left[file] -= 1
+            if not left[file]:
+                files.unfinished(file).replace(file)
+    finally:
+        for file in left:
+            files.unfinished(file).unlink(missing_ok=True)

@@ -1,5 +1,7 @@
 import io
 import struct
+import subprocess
+import sys
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 
@@ -232,6 +234,13 @@ def test_what_cannot_be_decoded_raises_and_says_why(content: bytes, reason: str)
     with pytest.raises(image.Undecodable) as raised:
         image.decode(content)
     assert reason in str(raised.value).lower()
+
+
+def test_common_formats_are_tried_first_whatever_was_asked_before() -> None:
+    ask = "from assay import measure; measure.named_format('a.jpg'); from PIL import Image; print(*Image.ID)"
+    tried = subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True, check=True).stdout.split()
+    assert {"JPEG", "PNG", "GIF", "BMP"} <= set(tried[:6])
+    assert "TGA" in tried
 
 
 def test_bomb_is_refused_in_every_thread() -> None:

@@ -10,14 +10,15 @@ import pandas as pd
 import pytest
 from conftest import draw
 
-from assay import backend, batch, ledger, source, store
+from assay import backend, batch, files, ledger, source, store
 from assay.errors import AssayError
 
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> source.Source:
     draw(tmp_path / "images", 30)
-    monkeypatch.setattr(ledger, "BATCH_BYTES", 4000)  # some batches
+    monkeypatch.setattr(ledger, "BATCH_BYTES", 8000)  # some batches
+    monkeypatch.setattr(store, "PART_BYTES", 9000)  # of some parts each
     return source.open_source(f"folder:{tmp_path}/images")
 
 
@@ -78,7 +79,7 @@ def test_image_that_changed_since_it_was_measured_is_named_and_not_stored(
     with pytest.raises(AssayError, match=f"{rows['path'][7]}: changed while it was read; run it again"):
         stored(images, rows, tmp_path)
     changed = rows["sha256"][7]
-    assert all(changed not in batch.read_offsets(file) for file in (tmp_path / "raw").glob("*.tar"))
+    assert all(changed not in batch.read_offsets(file) for file in (tmp_path / "raw").iterdir())
 
 
 def test_whole_batches_stay_as_they_are_and_what_is_no_batch_goes(
@@ -99,6 +100,13 @@ def test_whole_batches_stay_as_they_are_and_what_is_no_batch_goes(
     ]
 
 
+def is_whole(file: Path) -> bool:
+    try:
+        return bool(batch.read_offsets(files.unfinished(file)))
+    except AssayError:
+        return False
+
+
 def test_writing_begins_before_it_is_asked_for(
     images: source.Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +115,7 @@ def test_writing_begins_before_it_is_asked_for(
     known = ledger.with_new(ledger.read(tmp_path / "absent.csv"), rows)
     storing = store.begin(images, rows, known, tmp_path / "raw", tmp_path / "memo")
     until = time.monotonic() + 60
-    while not all(file.exists() for file in storing.absent):
+    while not all(map(is_whole, storing.parts)):
         assert time.monotonic() < until
         time.sleep(0.05)
     assert len(store.finish(storing, tmp_path / "raw", tmp_path / "memo")) == 90
