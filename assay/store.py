@@ -1,13 +1,14 @@
 """The store: the batches that hold the original images, each written once, where it is not whole yet.
 
-Writing is `begin` and `finish`, so that processes of this machine write while this one goes on, each at its own part of
-a batch: where an image will lie is known from the sizes. Batches of the ledger that the source holds nothing of any
+Within `writing` processes of this machine write while this one goes on, each at its own part of a batch: where an image
+will lie is known from the sizes. `finish` waits for them. Batches of the ledger that the source holds nothing of any
 more are dropped from the folder; DVC's cache keeps them.
 """
 
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,15 +40,29 @@ class Storing:
     members: "dict[Path, pd.Index[str]]"  # SHA-256 of those images of a batch that the source holds
     offsets: "dict[Path, pd.Series[int]]"  # where each image lies, or will lie, by SHA-256
     parts: list[Path]  # the batch of each part that is being written
-    begun: Iterator[None]  # a step for each part that is written, in their order
+    written: Iterator[Exception | None]  # what came in the way of each part
 
 
-def begin(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path, remembered: Path) -> Storing:
+@contextmanager
+def writing(
+    images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path, remembered: Path
+) -> Iterator[Storing]:
     """Begin to write the batches of the ledger `known` that the folder `raw` does not have whole.
 
     `measured`: `path`, `sha256` (null: it could not be read) and `bytes` of the images of the source; `remembered`: the
-    memo of the batches that were checked as they are.
+    memo of the batches that were checked as they are. What is not whole when the block ends is gone.
     """
+    storing = _begun(images, measured, known, raw, remembered)
+    try:
+        yield storing
+    finally:
+        for file in storing.parts:
+            files.unfinished(file).unlink(missing_ok=True)
+        for _ in storing.written:  # to the end, which is near now: work that is broken off makes loky complain
+            pass
+
+
+def _begun(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path, remembered: Path) -> Storing:
     here = measured.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")[["path", "bytes"]]
     members = {}
     for number in sorted(known["batch"].unique()):
@@ -61,8 +76,8 @@ def begin(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path
     entries = {entry.path: entry for entry in images.entries if not entry.problem}
     planned = {file: _laid_out(file, here.loc[held]) for file, held in members.items() if file not in whole}
     work = [(file, part) for file, of in planned.items() for part in _parts(file, of, here["path"], entries, images)]
-    begun = _begun([part for _, part in work], images)
-    return Storing(members, whole | planned, [file for file, _ in work], begun)
+    written = _written([part for _, part in work], images)
+    return Storing(members, whole | planned, [file for file, _ in work], written)
 
 
 def _remembered(folder: Path) -> pd.DataFrame:
@@ -100,20 +115,33 @@ def _parts(
     return found
 
 
-def _begun(work: list[Part], images: Source) -> Iterator[None]:
+def _written(work: list[Part], images: Source) -> Iterator[Exception | None]:
     if backend.is_cluster() or not chunk.travels(images):
         return map(write, work)
     return backend.ahead(write, work, sum(len(part.members) for part in work))
 
 
-def write(part: Part) -> None:
-    """Write a part of a batch; raises `AssayError` if an image is not the one that was measured."""
-    batch.write_part(part.file, part.offset, _contents(part))
+def write(part: Part) -> Exception | None:
+    """Write a part of a batch, and return what came in the way; nothing is done if the batch was given up.
+
+    It is an `AssayError` if an image is not the one that was measured.
+    """
+    try:
+        if part.file.exists():
+            batch.write_part(part.file, part.offset, _contents(part))
+    except (AssayError, OSError) as error:
+        return error
+    return None
 
 
 def _contents(part: Part) -> Iterator[tuple[str, bytes]]:
     for sha256, entry in part.members:
-        content = part.read(entry)
+        try:
+            content = part.read(entry)
+        except OSError as error:
+            raise AssayError(
+                f"{entry.path}: could be read when it was measured: {error.strerror}; run it again"
+            ) from None
         if hashlib.sha256(content).hexdigest() != sha256:
             raise AssayError(f"{entry.path}: changed while it was read; run it again")
         yield sha256, content
@@ -141,13 +169,11 @@ def finish(storing: Storing, raw: Path, remembered: Path) -> pd.DataFrame:
 
 
 def _await(storing: Storing) -> None:
-    """Wait for each batch, and put it in its place; those that are not whole vanish when something goes wrong."""
+    """Wait for each batch, and put it in its place."""
     left = Counter(storing.parts)
-    try:
-        for file, _ in zip(storing.parts, storing.begun, strict=True):
-            left[file] -= 1
-            if not left[file]:
-                files.unfinished(file).replace(file)
-    finally:
-        for file in left:
-            files.unfinished(file).unlink(missing_ok=True)
+    for file, error in zip(storing.parts, storing.written, strict=True):
+        if error:
+            raise error
+        left[file] -= 1
+        if not left[file]:
+            files.unfinished(file).replace(file)

@@ -23,13 +23,14 @@ def main(p: params.Params) -> None:
     measured = without_forgotten(measured, known)
     measured["classes"] = [None if pd.isna(label) else labels.names(label, images.task) for label in measured["label"]]
     readable = measured[measured["sha256"].notna()]
-    storing = store.begin(images, measured, ledger.with_new(known, readable), p.paths.raw, p.paths.memo.batches)
-    alike, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit), p.paths.memo.pairs)
-    shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
-    shares["train"] = 1 - sum(shares.values())
-    extended = ledger.extend(known, readable, shares, alike)
-    check_given(ledger.contradictions(extended, readable), p.paths.ledger)
-    places = store.finish(storing, p.paths.raw, p.paths.memo.batches)
+    new = ledger.with_new(known, readable)
+    with store.writing(images, measured, new, p.paths.raw, p.paths.memo.batches) as storing:
+        alike, limit = near_duplicates(measured, facts, read_limit(p.paths.near_limit), p.paths.memo.pairs)
+        shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
+        shares["train"] = 1 - sum(shares.values())
+        extended = ledger.extend(known, readable, shares, alike)
+        check_given(ledger.contradictions(extended, readable), p.paths.ledger)
+        places = store.finish(storing, p.paths.raw, p.paths.memo.batches)
     rows = divided(measured, extended, alike).merge(places, on="sha256", how="left")
     ledger.write(p.paths.ledger, extended)
     files.write_json(p.paths.near_limit, limit)

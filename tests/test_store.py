@@ -42,9 +42,8 @@ def measured(images: source.Source) -> pd.DataFrame:
 
 def stored(images: source.Source, rows: pd.DataFrame, folder: Path) -> pd.DataFrame:
     known = ledger.with_new(ledger.read(folder / "absent.csv"), rows)
-    return store.finish(
-        store.begin(images, rows, known, folder / "raw", folder / "memo"), folder / "raw", folder / "memo"
-    )
+    with store.writing(images, rows, known, folder / "raw", folder / "memo") as storing:
+        return store.finish(storing, folder / "raw", folder / "memo")
 
 
 def test_each_image_lies_where_it_is_said_to(images: source.Source, writer: str, tmp_path: Path) -> None:
@@ -82,6 +81,14 @@ def test_image_that_changed_since_it_was_measured_is_named_and_not_stored(
     assert all(changed not in batch.read_offsets(file) for file in (tmp_path / "raw").iterdir())
 
 
+def test_image_that_is_gone_since_it_was_measured_is_named(images: source.Source, writer: str, tmp_path: Path) -> None:
+    rows = measured(images)
+    (tmp_path / "images" / rows["path"][7]).unlink()
+    with pytest.raises(AssayError, match=rf"{rows['path'][7]}: could be read .*: No such file or directory; run it"):
+        stored(images, rows, tmp_path)
+    assert not list((tmp_path / "raw").glob(".*"))
+
+
 def test_whole_batches_stay_as_they_are_and_what_is_no_batch_goes(
     images: source.Source, writer: str, tmp_path: Path
 ) -> None:
@@ -113,12 +120,22 @@ def test_writing_begins_before_it_is_asked_for(
     monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
     rows = measured(images)
     known = ledger.with_new(ledger.read(tmp_path / "absent.csv"), rows)
-    storing = store.begin(images, rows, known, tmp_path / "raw", tmp_path / "memo")
-    until = time.monotonic() + 60
-    while not all(map(is_whole, storing.parts)):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    assert len(store.finish(storing, tmp_path / "raw", tmp_path / "memo")) == 90
+    with store.writing(images, rows, known, tmp_path / "raw", tmp_path / "memo") as storing:
+        until = time.monotonic() + 60
+        while not all(map(is_whole, storing.parts)):
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert len(store.finish(storing, tmp_path / "raw", tmp_path / "memo")) == 90
+
+
+def test_nothing_is_left_of_batches_that_nobody_waited_for(images: source.Source, writer: str, tmp_path: Path) -> None:
+    rows = measured(images)
+    known = ledger.with_new(ledger.read(tmp_path / "absent.csv"), rows)
+    raw = tmp_path / "raw"
+    with pytest.raises(AssayError), store.writing(images, rows, known, raw, tmp_path / "memo"):
+        assert list(raw.iterdir())
+        raise AssayError("the splits contradict each other")
+    assert not list(raw.iterdir())
 
 
 def test_images_of_this_process_alone_are_stored_by_it(
