@@ -36,6 +36,7 @@ MOMENTS = [  # (hook, what git calls the moment, the reference, its old value, t
     ("reference-transaction", "committed", "refs/remotes/origin/retrain/*", "*", 2, True),  # sent, and not ended
 ]
 KILLS = 5
+SPAN = 0.8  # of the time of the first retraining, in which they fall: those after it are quicker
 
 
 @pytest.fixture
@@ -119,7 +120,7 @@ def test_retraining_killed_at_random_moments_ends_as_if_nothing_had_happened(
     for number in range(KILLS):
         run = machine.ask()
         flow = machine.flow()
-        time.sleep((number + chosen.random()) / KILLS * span_s)
+        time.sleep((number + chosen.random()) / KILLS * SPAN * span_s)
         at_work = list(machine.at_work())
         victims = chosen.choice([[flow], at_work, [chosen.choice([flow, *at_work])]])
         for pid in victims:
