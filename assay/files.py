@@ -13,19 +13,15 @@ from typing import Any, BinaryIO
 def replacing(file: Path) -> Iterator[BinaryIO]:
     """Yield a binary file that becomes `file` when the block ends well, and vanishes when it does not."""
     file.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = file.with_name(f".{file.name}.tmp")
     try:
-        with unfinished(file).open("wb") as out:
+        with unfinished.open("wb") as out:
             yield out
             out.flush()
             os.fsync(out.fileno())
-        unfinished(file).replace(file)
+        unfinished.replace(file)
     finally:
-        unfinished(file).unlink(missing_ok=True)
-
-
-def unfinished(file: Path) -> Path:
-    """Return the file that is written in place of `file` until it is whole."""
-    return file.with_name(f".{file.name}.tmp")
+        unfinished.unlink(missing_ok=True)
 
 
 def write_text(file: Path, text: str) -> None:

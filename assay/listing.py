@@ -41,3 +41,8 @@ def check_readable(entry: Entry) -> None:
     """Raise `OSError` with the entry's problem if it has one."""
     if entry.problem:
         raise OSError(0, entry.problem)
+
+
+def option(name: str) -> str:
+    """Return an option of a source, as in `Source.options`, as `assay snapshot` takes it."""
+    return f"--{name.replace('_', '-')}"

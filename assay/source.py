@@ -10,10 +10,11 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-from assay import datasets, files, folder, labels, shards, table, tfds
+from assay import datasets, files, folder, labels, shards, tfds
 from assay.errors import AssayError
 from assay.listing import Entry as Entry
 from assay.listing import Source as Source
+from assay.listing import option
 
 KINDS = "folder:PATH, table:PATH, tar:PATTERN, keras:NAME, tfds:NAME, sklearn:digits"
 
@@ -41,11 +42,13 @@ def class_names(source: Source) -> tuple[str, ...]:
 def _open(name: str, options: dict[str, str]) -> Source:
     kind, _, rest = name.partition(":")
     if options and kind != "table":
-        raise AssayError(f"{name}: has no columns; {table.option(next(iter(options)))} is for table:PATH")
+        raise AssayError(f"{name}: has no columns; {option(next(iter(options)))} is for table:PATH")
     match kind:
         case "folder" if rest:
             return folder.open_folder(name, rest)
         case "table" if rest:
+            from assay import table  # here, for pandas takes as long to import as a snapshot of a folder takes
+
             return table.open_table(name, rest, options)
         case "tar" if rest:
             return shards.open_shards(name, rest)
@@ -68,6 +71,8 @@ def open_unlabelled(name: str) -> Source:
         case "folder" if rest:
             return folder.open_unlabelled(name, rest)
         case "table" if rest:
+            from assay import table
+
             return table.open_unlabelled(name, rest)
     raise AssayError(f"source: {name!r} is neither folder:PATH nor table:PATH")
 
@@ -115,5 +120,5 @@ def read_snapshot(file: Path) -> Source:
 
 
 def _command(source: Source) -> str:
-    options = [part for name, value in source.options.items() for part in (table.option(name), value)]
+    options = [part for name, value in source.options.items() for part in (option(name), value)]
     return shlex.join(["assay", "snapshot", source.name, *options])

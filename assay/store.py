@@ -6,6 +6,7 @@ more are dropped from the folder; DVC's cache keeps them.
 """
 
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 
-from assay import backend, batch, chunk, code, files, ledger, memo
+from assay import backend, batch, chunk, code, ledger, memo
 from assay.errors import AssayError
 from assay.listing import Entry, Source
 
@@ -57,7 +58,7 @@ def writing(
         yield storing
     finally:
         for file in storing.parts:
-            files.unfinished(file).unlink(missing_ok=True)
+            _unfinished(file).unlink(missing_ok=True)
         for _ in storing.written:  # to the end, which is near now: work that is broken off makes loky complain
             pass
 
@@ -97,16 +98,20 @@ def _offsets(file: Path, checked: "dict[str, pd.Series[int]]") -> "pd.Series[int
 def _laid_out(file: Path, images: pd.DataFrame) -> "pd.Series[int]":
     """Make the file that the batch is written to, and return where each image will lie in it, by SHA-256."""
     offsets, size = batch.layout(images["bytes"].tolist())
-    files.unfinished(file).unlink(missing_ok=True)
-    with files.unfinished(file).open("xb") as out:
+    with _unfinished(file).open("wb") as out:
         out.truncate(size)
     return pd.Series(offsets, index=images.index, dtype="int64")
+
+
+def _unfinished(file: Path) -> Path:
+    """Return the file that this run, and no other, writes in place of the batch until it is whole."""
+    return file.with_name(f".{file.name}.{os.getpid()}.tmp")
 
 
 def _parts(
     file: Path, offsets: "pd.Series[int]", paths: "pd.Series[str]", entries: dict[str, Entry], images: Source
 ) -> list[Part]:
-    unfinished = files.unfinished(file).absolute()
+    unfinished = _unfinished(file).absolute()
     found = []
     for _, some in offsets.groupby(offsets // PART_BYTES):
         of = ((str(sha256), entries[path]) for sha256, path in paths[some.index].items())
@@ -152,7 +157,7 @@ def finish(storing: Storing, raw: Path, remembered: Path) -> pd.DataFrame:
     _await(storing)
     offsets = storing.offsets
     for file in set(raw.iterdir()) - offsets.keys():
-        file.unlink()
+        file.unlink(missing_ok=True)
     if not offsets:
         return pd.DataFrame(columns=["sha256", "batch", "offset"])
     checked = [
@@ -169,11 +174,18 @@ def finish(storing: Storing, raw: Path, remembered: Path) -> pd.DataFrame:
 
 
 def _await(storing: Storing) -> None:
-    """Wait for each batch, and put it in its place."""
+    """Wait for each batch, and put it in its place; raises `AssayError` if another run removed it."""
     left = Counter(storing.parts)
     for file, error in zip(storing.parts, storing.written, strict=True):
         if error:
             raise error
         left[file] -= 1
         if not left[file]:
-            files.unfinished(file).replace(file)
+            _put(file)
+
+
+def _put(file: Path) -> None:
+    try:
+        _unfinished(file).replace(file)
+    except FileNotFoundError:
+        raise AssayError(f"{file}: another `ingest` ended here meanwhile; run it again, one at a time") from None

@@ -23,7 +23,7 @@ import pyarrow.parquet as pq
 
 from assay import labels, measure, places
 from assay.errors import AssayError
-from assay.listing import Entry, Source, check_readable, once_each
+from assay.listing import Entry, Source, check_readable, once_each, option
 from assay.manifest import SPLITS, UNLISTED
 
 OPTIONAL = ("group", "split")
@@ -77,11 +77,6 @@ def _check(name: str, options: dict[str, str]) -> None:
         raise AssayError(f"{name}: --separator is for --labels COLUMN")
     if options.get("separator") == "":
         raise AssayError(f"{name}: --separator is empty and must be what stands between two labels, such as ';'")
-
-
-def option(name: str) -> str:
-    """Return an option as `assay snapshot` takes it."""
-    return f"--{name.replace('_', '-')}"
 
 
 def _read(name: str, table: str) -> pd.DataFrame:

@@ -3,6 +3,8 @@
 import dataclasses
 import hashlib
 import os
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -10,14 +12,16 @@ import pandas as pd
 import pytest
 from conftest import draw
 
-from assay import backend, batch, files, ledger, source, store
+from assay import backend, batch, ledger, source, store
 from assay.errors import AssayError
+
+BATCH_BYTES = 8000  # some batches
 
 
 @pytest.fixture
 def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> source.Source:
     draw(tmp_path / "images", 30)
-    monkeypatch.setattr(ledger, "BATCH_BYTES", 8000)  # some batches
+    monkeypatch.setattr(ledger, "BATCH_BYTES", BATCH_BYTES)
     monkeypatch.setattr(store, "PART_BYTES", 9000)  # of some parts each
     return source.open_source(f"folder:{tmp_path}/images")
 
@@ -109,7 +113,7 @@ def test_whole_batches_stay_as_they_are_and_what_is_no_batch_goes(
 
 def is_whole(file: Path) -> bool:
     try:
-        return bool(batch.read_offsets(files.unfinished(file)))
+        return bool(batch.read_offsets(store._unfinished(file)))
     except AssayError:
         return False
 
@@ -136,6 +140,29 @@ def test_nothing_is_left_of_batches_that_nobody_waited_for(images: source.Source
         assert list(raw.iterdir())
         raise AssayError("the splits contradict each other")
     assert not list(raw.iterdir())
+
+
+def test_two_runs_at_once_leave_whole_batches_and_one_is_told(
+    images: source.Source, writer: str, tmp_path: Path
+) -> None:
+    rows, raw = measured(images), tmp_path / "raw"
+    known = ledger.with_new(ledger.read(tmp_path / "absent.csv"), rows)
+    with store.writing(images, rows, known, raw, tmp_path / "memo") as storing:
+        # The other run is another process; this one's name must not be its own.
+        asked = "import sys, test_store; test_store.main(*sys.argv[1:])"
+        subprocess.run([sys.executable, "-c", asked, tmp_path], cwd=Path(__file__).parent, check=True)
+        with pytest.raises(AssayError, match="another `ingest` ended here meanwhile; run it again, one at a time"):
+            store.finish(storing, raw, tmp_path / "memo")
+    assert not list(raw.glob(".*"))
+    found = [sha256 for file in raw.iterdir() for sha256 in batch.read_offsets(file)]
+    assert sorted(found) == sorted(rows["sha256"])
+
+
+def main(folder: str) -> None:
+    """Be the other run."""
+    ledger.BATCH_BYTES = BATCH_BYTES
+    images = source.open_source(f"folder:{folder}/images")
+    stored(images, measured(images), Path(folder))
 
 
 def test_images_of_this_process_alone_are_stored_by_it(
