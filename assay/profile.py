@@ -26,7 +26,7 @@ STRATA = 50  # labels that have distributions of their own; the rarer ones share
 OTHERS = "(all others)"  # the name of that one
 FACTS = ("format", "mode", "channels", "bit_depth", "camera")
 DIGITS = 6  # significant ones of an edge
-FEWEST_BATCHES = 3  # deliveries that say how much one differs from the next
+FEWEST_DELIVERIES = 3  # that say how much one differs from the next
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +74,7 @@ def build(rows: pd.DataFrame, task: Task, auc: pd.DataFrame, probe: pd.DataFrame
         nulls={
             name: drift.null(cells, stratum, marks, unit, SEED)
             for name, unit in units(used).items()
-            if name != "batch" or len(np.unique(unit)) >= FEWEST_BATCHES
+            if name != "batch" or len(np.unique(unit)) >= FEWEST_DELIVERIES
         },
         auc={str(name): dict(zip(of["label"], of["auc"], strict=True)) for name, of in auc.groupby("property")},
         probe={row.label: {"border": row.auc, "centre": row.centre} for row in probe.itertuples()},

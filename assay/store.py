@@ -21,8 +21,6 @@ from assay.errors import AssayError
 from assay.listing import Entry, Source
 
 OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
-
-
 PART_BYTES = 64 << 20  # of a batch, written by one process at a time
 
 

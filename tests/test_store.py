@@ -129,6 +129,7 @@ def test_writing_begins_before_it_is_asked_for(
         while not all(map(is_whole, storing.parts)):
             assert time.monotonic() < until
             time.sleep(0.05)
+        assert len(storing.parts) > len(set(storing.parts))
         assert len(store.finish(storing, tmp_path / "raw", tmp_path / "memo")) == 90
 
 
