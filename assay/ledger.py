@@ -23,6 +23,7 @@ COLUMNS = ["sha256", "group", "split", "batch"]
 FORGOTTEN = "forgotten"
 GROUP_DIGITS = 16  # of the hash over the pixels; two pictures that share them by chance share a split, no more
 BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
+PARTS = 10**9  # of an image: what a split lacks is counted in whole ones, so that equals are equal
 PRIORITY = {split: number for number, split in enumerate(SPLITS)}  # of two splits the test images are worth most
 
 
@@ -229,14 +230,17 @@ def _fill(ledger: pd.DataFrame, usable: pd.DataFrame, shares: dict[str, float]) 
     for group in sorted(counts, key=lambda group: (rank[rarest[group]], -counts[group][rarest[group]], group)):
         wanted = lacking[rarest[group]]
         # Of equals the later wins: the second image of a class goes to test.
-        splits[group] = max(open_shares, key=lambda split: (round(wanted[split], 9), PRIORITY[split]))
+        splits[group] = max(open_shares, key=lambda split: (wanted[split], PRIORITY[split]))
         for name, n_images in counts[group].items():
-            lacking[name][splits[group]] -= n_images
+            lacking[name][splits[group]] -= n_images * PARTS
     return splits
 
 
-def _lacking(held: "pd.Series[str]", shares: dict[str, float]) -> dict[str, float]:
-    """Return how many images of a class each split lacks; `held`: the split of each, empty where it has none yet."""
-    n_images = held.isin(["", *shares]).sum()
+def _lacking(held: "pd.Series[str]", shares: dict[str, float]) -> dict[str, int]:
+    """Return how many `PARTS` of images of a class each split lacks; `held`: the split of each, empty: none yet."""
+    n_parts = int(held.isin(["", *shares]).sum()) * PARTS
     counts = held.value_counts()
-    return {split: share / sum(shares.values()) * n_images - counts.get(split, 0) for split, share in shares.items()}
+    whole = sum(shares.values())
+    return {
+        split: round(share / whole * n_parts) - int(counts.get(split, 0)) * PARTS for split, share in shares.items()
+    }

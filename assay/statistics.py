@@ -117,7 +117,7 @@ def flat_share(grey: np.ndarray) -> float:
     for axis in (0, 1):
         low, high = grey.min(axis=axis), grey.max(axis=axis)
         is_flat = (high - low <= FLAT_LEVELS) & (low >= END_LEVELS) & (high < 256 - END_LEVELS)
-        shares.append(float(is_flat.mean()))
+        shares.append(float(np.count_nonzero(is_flat) / is_flat.size))
     return max(shares)
 
 

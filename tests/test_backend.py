@@ -235,6 +235,17 @@ def test_processes_end_with_the_run_that_was_killed(way: str, n_units: int) -> N
     assert psutil.wait_procs(workers, timeout=20)[1] == []
 
 
+def test_processes_end_with_the_work_and_others_begin_with_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "PROCESSES_FROM", 0)
+    work = backend.ahead(abs, [-1, -2], 2)
+    assert next(work) == 1
+    workers = children(os.getpid())
+    assert workers
+    assert list(work) == [2]
+    assert psutil.wait_procs(workers, timeout=20)[1] == []
+    assert list(backend.results(abs, [-3], 1)) == [3]
+
+
 def children(parent: int) -> list[psutil.Process]:
     return [each for each in psutil.Process(parent).children() if "LokyProcess" in " ".join(each.cmdline())]
 

@@ -67,6 +67,18 @@ def test_bytes_are_those_of_tarfile_written_whole_or_in_parts(contents: list[byt
         assert batch.read_offsets(whole) == dict(zip([sha256 for sha256, _ in members], offsets, strict=True))
 
 
+@given(st.binary(max_size=8), st.integers(0, 8**11 - 1))
+def test_headers_are_those_of_tarfile_up_to_8_gib(content: bytes, size: int) -> None:
+    member = tarfile.TarInfo(hashlib.sha256(content).hexdigest())
+    member.size = size
+    assert batch.header(member.name, size) == member.tobuf(tarfile.USTAR_FORMAT)
+
+
+def test_no_header_lies_about_a_larger_image() -> None:
+    with pytest.raises(ValueError, match="memoryview"):
+        batch.header("0" * 64, 8**11)
+
+
 def test_altered_or_cut_batch_is_named(tmp_path: Path) -> None:
     file = write(tmp_path)
     whole = file.read_bytes()
