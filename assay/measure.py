@@ -6,9 +6,9 @@ rounded to four digits, for the last bits differ between processors.
 """
 
 import hashlib
+import posixpath
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -138,7 +138,7 @@ def measurements(images: Sequence[Decoded]) -> list[Measurements]:
 
 def named_format(name: str) -> str | None:
     """Return the format that the suffix of a file's name says, as `format` has it; None: it says none."""
-    kind = Image.registered_extensions().get(PurePosixPath(name).suffix.lower())
+    kind = Image.registered_extensions().get(posixpath.splitext(name)[1].lower())
     return _as_jpeg(kind)
 
 
