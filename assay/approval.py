@@ -158,7 +158,7 @@ def unlike(approved: Profile | None, rows: pd.DataFrame) -> "pd.Series[str]":
 
 
 def gone(approved: Profile, rows: pd.DataFrame, ledger: pd.DataFrame) -> pd.DataFrame:
-    """Return `sha256` and `gone` of the approved test images that are none now; empty while the test set is whole.
+    """Return `sha256` and `gone` of the approved test images, those that are none now first; empty while all are there.
 
     `ledger` lists all that ever were one. If it is not the one of the approval there is a single row without a name.
     """
@@ -166,8 +166,11 @@ def gone(approved: Profile, rows: pd.DataFrame, ledger: pd.DataFrame) -> pd.Data
     now = rows.loc[rows["split"] == "test", "sha256"]
     if profile.identity(now[now.isin(approved_then)]) == approved.test_sha256:
         return pd.DataFrame(columns=list(GONE))
-    missing = sorted(set(approved_then) - set(now)) or ["unknown: the ledger is not that of the approval"]
-    return pd.DataFrame({"sha256": missing, "gone": True})
+    missing = sorted(set(approved_then) - set(now))
+    if not missing:
+        return pd.DataFrame({"sha256": ["unknown: the ledger is not that of the approval"], "gone": True})
+    left = sorted(set(approved_then) - set(missing))
+    return pd.DataFrame({"sha256": missing + left, "gone": [True] * len(missing) + [False] * len(left)})
 
 
 def changes(before: Profile | None, after: Profile) -> list[str]:

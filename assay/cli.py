@@ -61,6 +61,8 @@ def snapshot(source: str | None, **options: str | None) -> None:
 
 def _named(source: str) -> str:
     """Return the source's full name: a bare path is a folder, absolute unless it lies within this one."""
+    if not source:
+        raise AssayError("snapshot: the source is empty, must name a folder, a table, a tar or a data set")
     kind, colon, rest = source.partition(":")
     has_path = kind in ("folder", "table", "tar") and rest != ""
     if colon and not Path(source).exists() and (not has_path or "://" in rest):
@@ -249,6 +251,10 @@ def results() -> None:
         click.echo("what lies here of a model is an earlier run's")
         return
     test, candidate = files.read_json(paths.metrics.eval)["eval"], files.read_json(paths.candidate)
+    if candidate["data"]["manifest"] != files.sha256(paths.manifest):
+        click.echo(f"{'data':8} {'passed':70} {paths.validation / 'index.html'}")
+        click.echo("what lies here of a model is an earlier run's, made of other images")
+        return
     word = ACCURACY[candidate.get("task", "single_label")]
     accuracy = f"{word} {test['accuracy']:.4f}, between {test['accuracy_low']:.4f} and {test['accuracy_high']:.4f}"
     rows = [
@@ -267,5 +273,6 @@ def main() -> None:
         click.echo(f"assay: {error}", err=True)
         sys.exit(error.exit_code)
     except OSError as error:
-        click.echo(f"assay: {error.filename}: {error.strerror}", err=True)
+        said = f"{error.filename}: {error.strerror}" if error.filename else " ".join(str(error).split())
+        click.echo(f"assay: {said}", err=True)
         sys.exit(1)

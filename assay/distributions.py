@@ -82,5 +82,5 @@ def _points(shares: Sequence[float] | np.ndarray, quantiles: np.ndarray, low: fl
     """Return the points from the left to the right end: below all values the share is 0, above them 1."""
     across = (quantiles - low) / (high - low) * WIDTH
     points = list(zip(across, shares, strict=True))
-    points = [(0, 0), *points, (WIDTH, points[-1][1])]
+    points = [(0, 0), (points[0][0], 0), *points, (WIDTH, points[-1][1])]
     return " ".join(f"{x:.1f},{HEIGHT * (1 - share):.1f}" for x, share in points)

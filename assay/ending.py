@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from assay import files
+from assay.errors import AssayError
 
 WARN = datetime.timedelta(days=7)
 
@@ -16,7 +17,7 @@ def soon(results: Path, today: datetime.date) -> list[tuple[str, str, str]]:
     """
     try:
         waivers: list[dict[str, Any]] = files.read_json(results).get("waivers", [])
-    except (OSError, ValueError):
+    except (OSError, AssayError):
         return []
     found = [(str(each["expectation"]), str(each["until"]), str(each["where"])) for each in waivers]
     return sorted(

@@ -7,7 +7,7 @@ something, like no near-duplicates, is the exception.
 """
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -154,7 +154,8 @@ def _as_a_whole(rule: Rule, rows: pd.DataFrame, outcome: Any) -> Result:
     said = [f"{rule.rule}: {wording.measure(rule)}: {observed}, must {wording.demand(rule)}"]
     said += [wording.first(rule, found)] if len(found) else []
     message = "" if success else f"{': '.join(said)} ({rule.where})"
-    return _result(rule, rows, success=success, observed=observed, failing=found, message=message)
+    result = _result(rule, rows, success=success, observed=observed, failing=found, message=message)
+    return replace(result, n_rows=max(len(rows), failing.n_of_set(rule, rows)))
 
 
 def _missing(rule: Rule, rows: pd.DataFrame) -> pd.Index:

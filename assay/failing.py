@@ -1,5 +1,6 @@
 """The rows that break a rule, named for people: a frame with `COLUMNS`, its index that of the table."""
 
+import unicodedata
 from typing import Any
 
 import pandas as pd
@@ -35,6 +36,13 @@ def names(table: str, rows: pd.DataFrame) -> "pd.Series[str]":
     return rows[first].str.cat([rows[column] for column in others], sep="/") if others else rows[first]
 
 
+def n_of_set(rule: Rule, rows: pd.DataFrame) -> int:
+    """Return how many values a rule on a set of values is about: those seen and those wanted; 0 for other rules."""
+    if not rule.type.startswith("expect_column_distinct_values_"):
+        return 0
+    return len({*rows[rule.column].dropna(), *rule.arguments["value_set"]})
+
+
 def of_set(rule: Rule, rows: pd.DataFrame) -> pd.DataFrame:
     """Return the values by which a rule on a set of values is broken, with what is wrong about them."""
     if not rule.type.startswith("expect_column_distinct_values_"):
@@ -52,10 +60,11 @@ def _values(rule: Rule, rows: pd.DataFrame, wrong: pd.Index) -> "pd.Series[str]"
     if rule.column in (*STEPS, "whole"):
         return broken["reason"]
     if rule.column == "label" and rule.type == wording.SPELT:
-        return broken["label"].map(wording.text) + broken["label"].map(wording.usual_spelling(rows["label"])).map(_ask)
-    if rule.column == "label" and "value_set" in rule.arguments:
+        usual = wording.usual_spelling(rows["label"])
+        return broken["label"].map(lambda label: wording.text(label) + _ask(label, usual.get(label)))
+    if rule.column == "label" and rule.type == "expect_column_values_to_be_in_set":
         known = rule.arguments["value_set"]
-        return broken["label"].map(lambda label: wording.text(label) + _ask(wording.nearest(label, known)))
+        return broken["label"].map(lambda label: wording.text(label) + _ask(label, wording.nearest(label, known)))
     columns = [column for column in rule.columns if column not in HASHES]
     columns = columns[-1:] if rule.type == wording.AGREE else columns
     columns = ["mode", *columns] if rule.column == "mode_share" else columns
@@ -63,8 +72,12 @@ def _values(rule: Rule, rows: pd.DataFrame, wrong: pd.Index) -> "pd.Series[str]"
     return shown[0].str.cat(shown[1:], sep=", ") if shown else pd.Series("", index=wrong)
 
 
-def _ask(meant: str | None) -> str:
-    return f", did you mean {meant!r}?" if isinstance(meant, str) else ""
+def _ask(label: str, meant: str | None) -> str:
+    if not isinstance(meant, str):
+        return ""
+    if unicodedata.normalize("NFC", label) == unicodedata.normalize("NFC", meant):
+        return f", did you mean {meant!a}, the same in another Unicode form?"
+    return f", did you mean {meant!r}?"
 
 
 def _partners(name: "pd.Series[str]", key: "pd.Series[Any]", value: "pd.Series[Any]") -> "pd.Series[str]":

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import yaml
+
+from assay.errors import AssayError
+
 
 @contextmanager
 def replacing(file: Path) -> Iterator[BinaryIO]:
@@ -35,7 +39,36 @@ def write_json(file: Path, content: Any) -> None:
 
 
 def read_json(file: Path) -> Any:
-    return json.loads(file.read_text())
+    """Return the content of a JSON file; raises `AssayError` for what a merge or an edit made of it."""
+    try:
+        return json.loads(file.read_bytes())
+    except ValueError as error:
+        raise AssayError(f"{file}: not JSON: {error}") from None
+
+
+class _Loader(yaml.SafeLoader):
+    """PyYAML's, but for a key that stands twice: it takes the last one without a word."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> Iterator[Any]:
+    seen = set()
+    for key, _ in node.value:
+        if isinstance(key, yaml.ScalarNode) and key.tag != "tag:yaml.org,2002:merge":
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"{key.value!r} stands here twice", key.start_mark)
+            seen.add(key.value)
+    return loader.construct_yaml_map(node)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def read_yaml(file: Path) -> Any:
+    """Return the content of a YAML file; raises `AssayError` where it is none, and for a key that stands twice."""
+    try:
+        return yaml.load(file.read_bytes(), _Loader)
+    except (yaml.YAMLError, ValueError) as error:  # of a day that no month has PyYAML says the latter
+        raise AssayError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
 
 
 def sha256(file: Path) -> str:

@@ -14,6 +14,7 @@ SHOWN = 12  # images or pairs of one rule
 PICTURES = 300  # in all: each is a read and a decode, and some 5 kB of the page
 LISTED = 100  # rows of one rule
 SAME_PIXELS = "the same pixels"
+UNUSED = "in no split"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,8 @@ def _finding(
         near = distance.get((path, partner), distance.get((partner, path)))
         same = known.loc[path, "pixels"] == known.loc[partner, "pixels"]
         said = [SAME_PIXELS] if same else [] if near is None else [f"distance {near:.4f}"]
-        said += ["two labels"] * (left.label != right.label) + ["two splits"] * (left.split != right.split)
+        said += ["two labels"] * (left.label != right.label)
+        said += ["two splits"] * (left.split != right.split and UNUSED not in (left.split, right.split))
         return Pair(left=left, right=right, said=", ".join(said))
 
     return Finding(
@@ -106,8 +108,8 @@ def _shot(path: str, row: "pd.Series[Any]", pictures: Mapping[str, str], value: 
         why = row["reason"] or "cannot be decoded"
     return Shot(
         path=path,
-        label="unlabelled" if pd.isna(row["label"]) else row["label"],
-        split="in no split" if pd.isna(row["split"]) else row["split"],
+        label="unlabelled" if pd.isna(row["label"]) else row["label"] or "in no class",
+        split=UNUSED if pd.isna(row["split"]) else row["split"],
         sha256="" if pd.isna(row["sha256"]) else row["sha256"],
         picture=pictures.get(path, ""),
         why=why,

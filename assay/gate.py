@@ -25,9 +25,9 @@ def judge(results: dict[str, Any], manifest_sha256: str, day: datetime.date) -> 
     closed = [r for r in results["expectations"] if r["severity"] == "critical" and not r["success"]]
     over = _run_out(results["waivers"], day)
     if closed or over:
-        n = f"{len(closed)} critical expectation{'s' * (len(closed) != 1)}"
-        because = n if not over else f"{n} and {len(over)} waiver{'s' * (len(over) != 1)}"
-        raise GateClosed("\n".join([f"closed by {because}", *_causes(closed), *_too_many(results), *over]))
+        counts = {"critical expectation": len(closed), "waiver": len(over)}
+        because = " and ".join(f"{n} {what}{'s' * (n != 1)}" for what, n in counts.items() if n)
+        raise GateClosed("\n".join([f"closed by {because}", *_causes(closed), *_aside(results), *over]))
     passed = {"gate": "open", "manifest": manifest_sha256, "set_aside": results["quarantine"]["paths"]}
     until = min((waiver["until"] for waiver in results["waivers"]), default=None)
     return passed | ({"until": until} if until else {})
@@ -97,11 +97,11 @@ def _run_out(waivers: list[dict[str, Any]], day: datetime.date) -> list[str]:
     ]
 
 
-def _too_many(results: dict[str, Any]) -> list[str]:
-    """Return why the images are not simply set aside, if there are some."""
+def _aside(results: dict[str, Any]) -> list[str]:
+    """Return what is set aside, for that may be why something else is missing, or why so many are not."""
     found = results["quarantine"]
     if found["share"] <= found["limit"]:
-        return []
+        return [said] if (said := set_aside(results)) else []
     return [
         f"quarantine: {found['n_images']:,} of {results['n_images']:,} images ({_percent(found['share'])}) would have"
         f" to be set aside, at most {_percent(found['limit'])} may be (params.yaml: gate.max_quarantined_share)"

@@ -17,6 +17,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from assay import files
+from assay.errors import AssayError
 from assay.manifest import SPLITS
 
 COLUMNS = ["sha256", "group", "split", "batch"]
@@ -24,14 +25,25 @@ FORGOTTEN = "forgotten"
 GROUP_DIGITS = 16  # of the hash over the pixels; two pictures that share them by chance share a split, no more
 BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
 PARTS = 10**9  # of an image: what a split lacks is counted in whole ones, so that equals are equal
+MEND = "take the file of one side of the merge whole, and run `dvc repro`"
 PRIORITY = {split: number for number, split in enumerate(SPLITS)}  # of two splits the test images are worth most
 
 
 def read(file: Path) -> pd.DataFrame:
-    """Return the ledger; an absent file is an empty ledger."""
+    """Return the ledger; an absent file is an empty ledger. Raises `AssayError` for one that a merge has damaged."""
     if not file.exists():
         return pd.DataFrame({name: pd.Series(dtype="int64" if name == "batch" else "str") for name in COLUMNS})
-    return pd.read_csv(file, dtype={"batch": "int64", **dict.fromkeys(COLUMNS[:3], "str")}, keep_default_na=False)
+    try:
+        rows = pd.read_csv(file, dtype={"batch": "int64", **dict.fromkeys(COLUMNS[:3], "str")}, keep_default_na=False)
+    except ValueError as error:  # what a merge leaves: marks of conflict, or nothing
+        raise AssayError(f"{file}: no ledger: {' '.join(str(error).split())}; {MEND}") from None
+    if list(rows) != COLUMNS:
+        raise AssayError(f"{file}: no ledger: its columns are {', '.join(rows)}; {MEND}")
+    if twice := rows["sha256"][rows["sha256"].duplicated()].head(1).tolist():
+        raise AssayError(f"{file}: {twice[0]} is listed twice; {MEND}")
+    if wrong := sorted(set(rows["split"]) - {*SPLITS, FORGOTTEN, ""}):
+        raise AssayError(f"{file}: {wrong[0]!r} is no split; {MEND}")
+    return rows
 
 
 def write(file: Path, ledger: pd.DataFrame) -> None:

@@ -1,8 +1,9 @@
 """What a stage leaves that holds data against expectations: results.json, failures.csv and index.html in one folder.
 
 `expectations` of results.json is a list of suite, expectation (the name of the rule), type, table, column, severity,
-success, observed, limit, n_rows, n_failed, n_waived, quarantine (whether it sets images aside), note, where, message,
-failures (the first names), because (the rule from whose failure this one may follow, empty if there is none).
+success, observed, limit, subject and must (what must be, as two parts of a sentence), n_rows, n_failed, n_waived,
+quarantine (whether it sets images aside), note, where, message, failures (the first names), because (the rule from
+whose failure this one may follow, empty if there is none).
 
 failures.csv has every failing row, in the order of `expectations`: path (as in the source; of a rule that is not about
 images the class, or split/class), suite, expectation, severity, status, column, value, limit, partner (the image it
@@ -65,6 +66,8 @@ def _entry(result: Result) -> dict[str, Any]:
         "success": result.success,
         "observed": result.observed,
         "limit": wording.limit(rule),
+        "subject": wording.subject(rule) or wording.measure(rule),
+        "must": wording.demand(rule),
         "n_rows": result.n_rows,
         "n_failed": len(result.failing),
         "n_waived": len(result.waived),

@@ -10,18 +10,18 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
 from pydantic_core import ErrorDetails
 
+from assay import files
 from assay.errors import AssayError
 
 FILE = Path("params.yaml")
 
 Count = Annotated[int, Field(gt=0, strict=True)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Positive = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1, strict=True)]
+Positive = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
 
 _config = ConfigDict(extra="forbid")
 
@@ -156,11 +156,9 @@ class Params:
 def load(file: Path = FILE) -> Params:
     """Return the checked parameters; a wrong, missing or unknown key is an `AssayError` that names it."""
     try:
-        return TypeAdapter(Params).validate_python(yaml.safe_load(file.read_text()))
+        return TypeAdapter(Params).validate_python(files.read_yaml(file))
     except FileNotFoundError:
         raise AssayError(f"{file}: not found; run this in the folder that holds it") from None
-    except yaml.YAMLError as error:
-        raise AssayError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
     except ValidationError as error:
         wrong = "\n".join(f"{file}: {_said(details)}" for details in error.errors())
         raise AssayError(wrong) from None

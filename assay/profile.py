@@ -184,11 +184,20 @@ def _trimmed(counts: np.ndarray) -> list[int]:
 def read(file: Path) -> Profile | None:
     """Return the approved profile; None: nothing is approved. Raises `AssayError` for one of another form."""
     content = files.read_json(file)
-    if not content:
+    if content == {}:
         return None
+    try:
+        return _profile(content)
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise AssayError(
+            f"{file}: damaged, or written by another version of Assay; look at the data and run `assay approve`"
+        ) from None
+
+
+def _profile(content: dict[str, Any]) -> Profile:
     names = properties.NAMES
     if content.pop("format", None) != FORMAT or tuple(content["edges"]) != names:
-        raise AssayError(f"{file}: written by another version of Assay; look at the data and run `assay approve`")
+        raise ValueError("of another form")
     padded = {"edges": _padded(content["edges"], drift.EDGES, np.inf)}
     strata = {label: _padded(of, 2 * drift.EDGES + 1, 0) for label, of in content["strata"].items()}
     nulls = {

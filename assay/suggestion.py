@@ -85,6 +85,8 @@ def _misspelt(labels: "pd.Series[str]", most: float) -> set[str]:
 def _side(column: str) -> Callable[[Mapping[str, pd.DataFrame], float], tuple[dict[str, Any], str]]:
     def fit(built: Mapping[str, pd.DataFrame], most: float) -> tuple[dict[str, Any], str]:
         seen = built["images"][column].dropna().astype("int64")
+        if seen.empty:
+            raise AssayError("no image can be decoded; nothing can be suggested")
         least = SIDE_PX if (seen < SIDE_PX).mean() <= most else int(seen.min())
         limits = {"min_value": least, "max_value": max(20_000, int(seen.max()))}
         note = "smaller images hold hardly anything to learn, larger ones are scans or mistakes"
@@ -109,7 +111,7 @@ def _imbalance(built: Mapping[str, pd.DataFrame], _: float) -> tuple[dict[str, A
 def _margin(built: Mapping[str, pd.DataFrame], _: float) -> tuple[dict[str, Any], str]:
     least = int(built["classes"]["test"].min())
     wide = 100 * margin(least, 0.9, 0.95)
-    note = f"of the smallest class with {least:,} test images a recall of 90% is known to {wide:.2g} points; 139 give 5"
+    note = f"of the smallest class with {least:,} test images a recall of 90% is known to {wide:.0f} points; 139 give 5"
     return {"max_margin": 0.1}, note
 
 
@@ -142,5 +144,7 @@ def _lower(
         entry = entries[result.rule.suite, result.rule.rule]
         entry["severity"] = "warning"
         entry.pop("quarantine", None)
-        entry["note"] = f"{entry['note']} (critical, but for {len(result.failing):,} rows that break it now)"
+        entry["note"] = (
+            f"{entry['note']} (critical, but for {wording.counted(len(result.failing), 'row')} that break it now)"
+        )
     return [result.message.rpartition(" (")[0] for result in lowered]

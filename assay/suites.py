@@ -10,6 +10,7 @@ when they are more than `gate.max_quarantined_share` (params.yaml) of all.
 
 import difflib
 import gc
+import math
 import os
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
@@ -17,9 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from assay import manifest, outliers
+from assay import files, manifest, outliers
 from assay.errors import AssayError
 
 MEASURED = tuple(name for name in manifest.SCHEMA.names if name not in manifest.PIXELS)
@@ -43,10 +42,10 @@ NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # `images`: the manifest, and `listed` (a row of the source's table has it), `has_file`, `unapproved` (what of it was
 # never approved, in words), `mode_share` (of the images, with its mode and bit depth) and the distances of
 # assay/outliers.py, in spreads, 0 of images that were approved. `labels`: one row per image and name of a class; a null
-# name for an image without a label. `classes` and `splits` count each class of an image that has a split; `share` of
-# the images, in (0, 1]. `pairs`: near-duplicates; `in_one_split` is False too of a pair that the source puts in one
-# group, for those are alike on purpose. `drift` and all to `test_set`: assay/approval.py; the others:
-# assay/shortcuts.py.
+# name for an image without a label. `classes` and `splits` count each class of an image that has a split, equal files
+# once; `share` of the images, in (0, 1]. `pairs`: near-duplicates; `in_one_split` is False too of a pair that the
+# source puts in one group, for those are alike on purpose. `drift` and all to `test_set`: assay/approval.py; the
+# others: assay/shortcuts.py.
 #
 # Of the records: `shards` are those of the index; `counts` has a row per split and class, and one per split for all its
 # images (`*`); `recorded` one per image that should be or is in a shard; `samples` one per image that was decoded again
@@ -148,6 +147,8 @@ def read(folder: Path, tables: Collection[str] = TABLES) -> list[Rule]:
 
     A mistake in any suite is an `AssayError`, and so is a folder that leaves nothing to check.
     """
+    if other := sorted(folder.glob("*.yml")):
+        raise AssayError(f"{other[0]}: would not be read; rename it to {other[0].stem}.yaml")
     suites = sorted(file for file in folder.glob("*.yaml") if file.name != WAIVERS)
     if not suites:
         raise AssayError(f"{folder}: no suite in it, must hold at least one .yaml (params.yaml: paths.expectations)")
@@ -200,10 +201,7 @@ def implementation(rule: Rule) -> Any:
 
 
 def _read_suite(file: Path) -> list[Rule]:
-    try:
-        suite = yaml.safe_load(file.read_bytes())
-    except yaml.YAMLError as error:
-        raise AssayError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
+    suite = files.read_yaml(file)
     if file.stem == "passed":
         raise AssayError(f"{file}: a suite cannot be named 'passed', for metrics/gate.json says so of all; rename it")
     if not isinstance(suite, dict):
@@ -241,7 +239,7 @@ def rule(file: Path, table: str, entry: Any, number: int = 1) -> Rule:
 
 def check_known(where: str, value: Any, known: Collection[str]) -> None:
     """Raise `AssayError` with the nearest known value, or all, unless the value is one of them."""
-    if value in known:
+    if isinstance(value, str) and value in known:
         return
     close = difflib.get_close_matches(str(value), known, n=1)
     hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
@@ -262,10 +260,15 @@ def _check_arguments(rule: Rule) -> None:
         _check_argument(rule, key, value)
     try:
         kind(**rule.arguments)
+    except (OverflowError, TypeError) as error:
+        raise AssayError(f"{rule.where}: {error}") from None
     except ValidationError as error:
         wrong = error.errors()[0]
         key = "" if wrong["loc"] == ("__root__",) else f"{wrong['loc'][0]}: "
         raise AssayError(f"{rule.where}: {key}{wrong['msg']}") from None
+    low, high = (rule.arguments.get(key) for key in ("min_value", "max_value"))
+    if low is not None and high is not None and low > high:
+        raise AssayError(f"{rule.where}: min_value: {low!r} is above max_value: {high!r}, so nothing could hold")
     for column in rule.columns:
         check_known(f"{rule.where}: column", column, TABLES[rule.table].columns)
 
@@ -276,6 +279,10 @@ def _check_argument(rule: Rule, key: str, value: Any) -> None:
         raise AssayError(f"{rule.where}: {key}: empty, must hold a value")
     if key == "mostly" and not (type(value) in (int, float) and 0 < value <= 1):
         raise AssayError(f"{rule.where}: mostly: {value!r}, must be a number above 0 and at most 1")
+    if key in ("min_value", "max_value") and isinstance(value, float) and not math.isfinite(value):
+        raise AssayError(f"{rule.where}: {key}: {value!r}, must be a finite number")
+    if key == "value_set" and not isinstance(value, list):
+        raise AssayError(f"{rule.where}: value_set: {value!r}, must be a list")
     if key == "value_set" and rule.columns == ["label"]:
         for label in value:
             if not isinstance(label, str):

@@ -33,16 +33,16 @@ def build(
     `rows` is the manifest, `pairs` its near-duplicates (`manifest.PAIRS`). `classes` are those that may be: no other is
     counted, and one that has no images has rows in `splits` all the same. Without them all are.
     """
-    named = _labels(rows, task)
-    counted = named[named["split"].notna() & named["label"].notna()]
+    used = rows[rows["split"].notna()].drop_duplicates("sha256")  # as `preprocess` takes them
+    counted = _labels(used, task).dropna(subset="label")
     every = sorted(set(classes) or set(counted["label"]))
     counted = counted[counted["label"].isin(every)]
     counts = pd.crosstab(counted["label"], counted["split"]).reindex(every, columns=manifest.SPLITS, fill_value=0)
     found = _beside(rows, task, beside) if beside else {}
     return found | {
         "images": _images(rows, beside.approved if beside else None),
-        "labels": named,
-        "classes": _classes(counts, int(rows["split"].notna().sum())),
+        "labels": _labels(rows, task),
+        "classes": _classes(counts, len(used)),
         "splits": _splits(counts),
         "pairs": near_duplicates(pairs, rows),
     }

@@ -28,12 +28,13 @@ def render(
     `counts` the table `classes` of the suites, `raw` the folder with the batches. Where images came after the approval,
     these are what is compared with it.
     """
+    images = images.assign(split=images["split"].where(~images["path"].isin(results["quarantine"]["paths"])))
     used = images[images["split"].notna()]
     new = used.head(0) if approved is None else approval.new_images(approved, used)
     return report.render(
         "validation.html",
         findings=findings.findings(results["expectations"], failures, images, pairs, raw),
-        aside=aside(images, failures),
+        aside=aside(images, failures, results["expectations"]),
         n_classes=len(counts),
         balance=balance(counts, approved),
         curves=distributions.curves(new if len(new) else used, approved),
@@ -43,9 +44,11 @@ def render(
     )
 
 
-def aside(images: pd.DataFrame, failures: pd.DataFrame) -> dict[str, Any]:
-    """Return `n_images` that are set aside and the first of them as `path` and `why`."""
-    broken = failures[failures["status"] == "set aside"].drop_duplicates("path")
+def aside(images: pd.DataFrame, failures: pd.DataFrame, rules: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return `n_images` that are set aside, or would be were they fewer, and the first of them as `path` and `why`."""
+    quarantining = [rule["expectation"] for rule in rules if rule["quarantine"]]
+    is_broken = failures["expectation"].isin(quarantining) & failures["status"].isin(["set aside", "failed"])
+    broken = failures[is_broken].drop_duplicates("path")
     why = dict(zip(broken["path"], broken["expectation"] + ": " + broken["value"], strict=True))
     unused = images[images["reason"] != ""]
     why |= dict(zip(unused["path"], unused["reason"], strict=True))

@@ -43,7 +43,7 @@ def is_news(change: Change) -> bool:
     """Say whether this state of the source was not announced yet, and remember it."""
     try:
         told = files.read_json(TOLD)
-    except (OSError, ValueError):
+    except (OSError, AssayError):
         told = None
     if told == change.fingerprint:
         return False

@@ -1,6 +1,7 @@
 """How the rules and what breaks them are said to people."""
 
 import difflib
+import unicodedata
 from collections.abc import Collection
 from numbers import Integral, Real
 from typing import Any
@@ -70,7 +71,7 @@ def demand(rule: Rule) -> str:
     of_rows = ("column", "column_A", "column_B", "column_list", "ignore_row_if", "mostly")
     values = ", ".join(text(value) for key, value in rule.arguments.items() if key not in of_rows)
     if verb.endswith(" in set"):
-        verb = verb.removesuffix("in set") + ("one of" if len(rule.arguments["value_set"]) > 1 else "")
+        verb = verb.removesuffix("in set") + ("one of" if len(rule.arguments.get("value_set", ())) > 1 else "")
     verb = verb.removesuffix(" set").rstrip()
     return f"{verb} {values}".rstrip() + suffix
 
@@ -106,13 +107,21 @@ def text(value: Any) -> str:
     return f"{float(value):.6g}" if isinstance(value, Real) else str(value)
 
 
+def counted(n: int, noun: str) -> str:
+    """Return `1 row`, `1,240 rows`."""
+    return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
 def percent(share: float) -> str:
     return f"{100 * share:.4g}%"
 
 
 def spelling(name: str) -> str:
-    """Return what is left of a name without case and white space."""
-    return "".join(name.split()).casefold()
+    """Return what is left of a name without case and white space, each letter in one form.
+
+    A Mac writes the accents of file names as letters of their own: to Python `é` and `é` are two texts.
+    """
+    return unicodedata.normalize("NFKC", "".join(name.split())).casefold()
 
 
 def nearest(name: Any, known: Collection[str]) -> str | None:

@@ -9,7 +9,7 @@ from assay import files, gate, labels, manifest, params, records, registry, repo
 
 
 def main(p: params.Params) -> None:
-    gate.check_open(p.paths.passed, p.paths.manifest)
+    set_aside = gate.check_open(p.paths.passed, p.paths.manifest)
     metrics = files.read_json(p.paths.metrics.eval)["eval"]
     index = records.read_index(p.paths.index)
     test = read_test(p.paths)
@@ -31,9 +31,13 @@ def main(p: params.Params) -> None:
     }
     files.write_json(p.paths.candidate, candidate)
     data = files.read_json(p.paths.metrics.data)["data"]
+    n_set_aside = data["n_set_aside"] + len(set_aside)
+    n_used = sum(split.n_images for split in index.splits.values())
+    counts = {"n_images": data["n_images"], "n_set_aside": n_set_aside}
+    counts |= {"n_copies": data["n_images"] - n_set_aside - n_used}
     shape = {"height_px": index.height_px, "width_px": index.width_px, "channels": index.channels}
-    about = {"metrics": metrics, "data": data, "classes": index.classes, "threshold": labels.THRESHOLD}
-    card = report.render("card.md", candidate=candidate, **about, **shape)
+    about = {"metrics": metrics, "classes": index.classes, "threshold": labels.THRESHOLD, "splits": index.splits}
+    card = report.render("card.md", candidate=candidate, **about, **counts, **shape)
     files.write_text(p.paths.card, card)
     against = f"champion {champion['version']}" if champion else "no champion yet"
     print(f"{candidate['verdict']} ({against})", *(f"  {'+' if c.passed else '-'} {c.text}" for c in checks), sep="\n")

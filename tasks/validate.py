@@ -28,6 +28,7 @@ from assay import (
     tables,
     validation_page,
     waivers,
+    wording,
 )
 
 
@@ -122,10 +123,12 @@ def lines(results: dict[str, Any]) -> list[str]:
     found = results["expectations"]
     failed = [r for r in found if not r["success"]]
     held = [r for r in found if r["success"] and r["n_failed"]]
-    verdict = "the gate will open" if results["passed"] else "the gate will close"
+    until = min((w["until"] for w in results["waivers"]), default="")
+    verdict = "the gate will open" + f" until {until}" * bool(until) if results["passed"] else "the gate will close"
     head = f"{results['n_images']:,} images, {len(found)} expectations, {len(failed)} failed: {verdict}"
     waived = [
-        f"waived until {w['until']}: {w['expectation']}: {w['n_used']:,} rows: {w['why']}" for w in results["waivers"]
+        f"waived until {w['until']}: {w['expectation']}: {wording.counted(w['n_used'], 'row')}: {w['why']}"
+        for w in results["waivers"]
     ]
     told = [f"{r['severity']}: {r['message']}" for r in failed]
     told += [f"{'set aside' if r['quarantine'] else 'tolerated'}: {r['message']}" for r in held]

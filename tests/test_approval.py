@@ -38,7 +38,12 @@ def test_nothing_approved_is_none_and_another_version_is_an_error(tmp_path: Path
     profile.write(tmp_path / "a.json", None)
     assert profile.read(tmp_path / "a.json") is None
     (tmp_path / "a.json").write_text('{"format": 0, "edges": {}}')
-    with pytest.raises(AssayError, match="written by another version of Assay"):
+    for damaged in ('{"format": 0, "edges": {}}', "[]", "null", '{"format": 3}', '"a"'):
+        (tmp_path / "a.json").write_text(damaged)
+        with pytest.raises(AssayError, match=r"a\.json: damaged, or written by another version of Assay"):
+            profile.read(tmp_path / "a.json")
+    (tmp_path / "a.json").write_text("<<<<<<< HEAD")
+    with pytest.raises(AssayError, match=r"a\.json: not JSON"):
         profile.read(tmp_path / "a.json")
 
 

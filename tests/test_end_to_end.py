@@ -16,6 +16,8 @@ import yaml
 from conftest import ROOT, draw, make_checkout, png, run, set_params
 from test_alert import receiving
 
+from assay import params
+
 STAGES = ("ingest", "validate", "gate", "preprocess", "verify", "train", "evaluate", "register")
 
 
@@ -92,6 +94,15 @@ def test_results_say_what_came_out_and_where_to_look(first_run: Path) -> None:
     for place in ("reports/validation/index.html", "reports/evaluation/index.html", "MODEL_CARD.md"):
         assert place in printed
         assert (first_run / "checkout" / place).exists()
+
+
+def test_results_of_other_images_are_not_passed_off_as_those_of_the_last_run(done: Path) -> None:
+    candidate = params.load(done / params.FILE).paths.candidate
+    content = json.loads((done / candidate).read_text())
+    (done / candidate).write_text(json.dumps(content | {"data": {"manifest": "of other images"}}))
+    printed = run(done, "assay", "results")
+    assert "what lies here of a model is an earlier run's, made of other images" in printed
+    assert "accuracy" not in printed
 
 
 def test_closed_gate_stops_all_tells_people_once_and_opens_for_mended_data(done: Path) -> None:

@@ -86,6 +86,14 @@ def check(folder: Path, table: pd.DataFrame, *rules: object, **options: Any) -> 
         ({"row_condition": "x"}, "size: key: unknown 'row_condition'; "),
         ({"min_value": None}, "size: min_value: empty, must hold a value"),
         ({"min_value": OUT}, "size: min_value and max_value cannot both be None"),
+        ({"max_value": float("nan")}, "size: max_value: nan, must be a finite number"),
+        ({"max_value": 7}, "size: min_value: 8 is above max_value: 7, so nothing could hold"),
+        ({"min_value": 10**400}, "size: "),
+        ({"table": ["images"]}, "size: table: unknown ['images']; did you mean 'images'?"),
+        (
+            {"type": "expect_column_values_to_be_in_set", "min_value": OUT, "value_set": 5},
+            "size: value_set: 5, must be",
+        ),
         ({"mostly": 0}, "size: mostly: 0, must be a number above 0 and at most 1"),
     ],
 )
@@ -115,6 +123,22 @@ def test_wrong_suite_is_named(tmp_path: Path, text: str, said: str) -> None:
     with pytest.raises(AssayError) as error:
         suites.read(tmp_path)
     assert str(error.value).startswith(f"{tmp_path / 'images.yaml'}: {said}")
+
+
+@pytest.mark.parametrize("name", ["more.yml", "waivers.yml"])
+def test_file_that_would_not_be_read_is_refused(tmp_path: Path, name: str) -> None:
+    write_suite(tmp_path, rule())
+    (tmp_path / name).touch()
+    with pytest.raises(AssayError, match=rf"{name}: would not be read; rename it to {name[:-4]}\.yaml"):
+        suites.read(tmp_path)
+
+
+def test_rule_on_pairs_of_values_is_run_as_any_other(tmp_path: Path) -> None:
+    pairs = {"column_A": "label", "column_B": "format", "value_pairs_set": [["cat", "PNG"]]}
+    wanted = rule(type="expect_column_pair_values_to_be_in_set", column=OUT, min_value=OUT, **pairs)
+    (result,) = check(tmp_path, rows({"label": "cat"}, {"label": "dog"}), wanted)
+    assert len(failing(result)) == 1
+    assert "label and format must be" in result.message
 
 
 def test_suite_that_would_hide_the_verdict_in_the_metrics_is_refused(tmp_path: Path) -> None:
@@ -295,6 +319,7 @@ def test_rule_on_a_set_names_what_is_absent_and_what_is_unknown(
     (result,) = check(tmp_path, rows(*({"label": label} for label in ("gnu", "fox", "elk", "dog"))), wanted)
     assert not result.success
     assert failing(result) == named
+    assert result.n_rows == 7  # names, those seen and those wanted: not the four images
 
 
 def test_whole_table_rule_says_what_it_saw(tmp_path: Path) -> None:

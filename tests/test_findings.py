@@ -133,7 +133,18 @@ def test_curve_of_evenly_spread_values_is_a_straight_line() -> None:
     points = [tuple(map(float, point.split(","))) for point in curve.now.split()]
     assert points[0] == (0, distributions.HEIGHT)
     assert points[-1] == (distributions.WIDTH, 0)
-    assert points[11] == (distributions.WIDTH / 2, distributions.HEIGHT / 2)
+    assert points[12] == (distributions.WIDTH / 2, distributions.HEIGHT / 2)
+
+
+def test_curve_of_one_value_is_a_step_at_it() -> None:
+    table = pd.DataFrame({"property": [], "label": [], "auc": []})
+    approved = profile.build(measured(np.full(50, 50.0)), "single_label", table, table)
+    (curve,) = distributions.curves(measured(np.arange(101.0)), approved)
+    points = [tuple(map(float, point.split(","))) for point in curve.approved.split()]
+    at = [y for x, y in points if 0 < x < distributions.WIDTH]
+    assert {y for x, y in points if x == 0} == {distributions.HEIGHT}
+    assert (at[0], at[-1]) == (distributions.HEIGHT, 0)
+    assert {round(x) for x, _ in points} == {0, distributions.WIDTH // 2, distributions.WIDTH}
 
 
 def test_approved_curve_goes_through_the_approved_quantiles_on_the_same_axis() -> None:
@@ -163,7 +174,8 @@ def test_approved_share_stands_beside_that_of_today() -> None:
 def test_set_aside_is_counted_whole_and_listed_in_part(images: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(validation_page, "ASIDE", 1)
     rows = failures("upright", ("cat/1.png", "6", "")).assign(status="set aside")
-    assert validation_page.aside(images, rows) == {
+    rules = [rule("upright") | {"quarantine": True}]
+    assert validation_page.aside(images, rows, rules) == {
         "n_images": 2,
         "rows": [{"path": "cat/1.png", "why": "upright: 6"}],
     }

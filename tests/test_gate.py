@@ -94,6 +94,13 @@ def test_what_may_follow_from_another_failure_stands_in_one_line_after_it() -> N
     assert third["because"] == ""
 
 
+def test_what_is_set_aside_is_told_beside_what_it_may_be_the_cause_of() -> None:
+    few = {"limit": 0.01, "share": 0.005, "n_images": 1, "paths": ["a.png"]}
+    given = results(("critical", False, "test set as approved"), quarantine=few)
+    with pytest.raises(GateClosed, match="1 image is set aside, at most 1% may be"):
+        gate.judge(given, "abc", TODAY)
+
+
 def test_failures_and_a_budget_that_is_spent_are_said_together() -> None:
     spent = {"limit": 0.01, "share": 0.015, "n_images": 3, "paths": []}
     with pytest.raises(GateClosed) as closed:
@@ -117,7 +124,7 @@ def test_waiver_that_ran_out_closes_the_gate_though_nothing_fails() -> None:
     with pytest.raises(GateClosed) as closed:
         gate.judge(results(("critical", True, ""), waivers=[waiver("2030-05-31")]), "abc", TODAY)
     assert str(closed.value).splitlines() == [
-        "closed by 0 critical expectations and 1 waiver",
+        "closed by 1 waiver",
         "waiver of 'size' ran out on 2030-05-31; mend the data, or renew it (expectations/waivers.yaml: waiver 1)",
     ]
 

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay import ledger
+from assay.errors import AssayError
 from assay.manifest import SPLITS
 
 SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
@@ -78,6 +79,22 @@ def test_ledger_comes_back_as_it_was(tmp_path: Path) -> None:
     found = grow(empty(), ("007", "001", "1e5"), ("008", None, "cat"))
     ledger.write(tmp_path / "ledger.csv", found)
     assert ledger.read(tmp_path / "ledger.csv").to_dict() == found.to_dict()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no ledger: No columns"),
+        ("<<<<<<< HEAD\nsha256,group,split,batch\n", "no ledger"),
+        ("sha256,group,split,batch\n<<<<<<< HEAD\na,g,train,1\n", "no ledger"),
+        ("sha256,group,split,batch\na,g,train,1\na,g,train,1\n", "a is listed twice"),
+        ("sha256,group,split,batch\na,g,Train,1\n", "'Train' is no split"),
+    ],
+)
+def test_ledger_that_a_merge_has_damaged_is_named(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "ledger.csv").write_text(text)
+    with pytest.raises(AssayError, match=rf"ledger\.csv: {said}.*take the file of one side of the merge whole"):
+        ledger.read(tmp_path / "ledger.csv")
 
 
 def given_rows(*images: tuple[str, str, str, str | None, str | None]) -> pd.DataFrame:

@@ -60,9 +60,9 @@ def test_card_says_what_the_model_does(folder: Path) -> None:
     assert f"{told['macro_f1']:.4f}, between {told['macro_f1_low']:.4f} and {told['macro_f1_high']:.4f}" in text
     assert f"{told['average_precision']:.4f}" in text
     if task == "single_label":
-        assert "Tells 3 classes apart: a, b, c." in text
+        assert "Tells 3 classes apart: `a`, `b`, `c`." in text
         assert "Hamming" not in text
     else:
-        assert "Names those of 3 classes that an image is in, any number of them: a, b, c." in text
+        assert "Names those of 3 classes that an image is in, any number of them: `a`, `b`, `c`." in text
         assert "named where that reaches 0.5" in text
         assert f"wrong decisions | {told['hamming_loss']:.4f}" in text

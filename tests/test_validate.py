@@ -14,11 +14,11 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from cases import CASES, NEAR, Case, N, copies, images, sound, with_row, write_data
+from cases import CASES, CLASSES, NEAR, Case, N, copies, images, sound, with_row, write_data
 from conftest import ROOT, set_params
 from sklearn.datasets import load_digits
 
-from assay import files, findings, gate, params, suites
+from assay import approve, files, findings, gate, params, suites
 from assay.errors import GateClosed
 from tasks import validate
 
@@ -175,6 +175,31 @@ def test_one_image_above_the_budget_closes_the_gate_and_says_so(run: Run) -> Non
     )
 
 
+def test_what_is_too_much_to_be_set_aside_is_not_approved_either(run: Run) -> None:
+    run(with_row(width_px=4), max_quarantined_share=0)
+    assert approve.approve(params.load())[0] == f"{N} images in 3 classes; nothing was approved before"
+
+
+def test_page_lists_what_would_have_to_be_set_aside(run: Run) -> None:
+    run(broken_row(), max_quarantined_share=1 / (N + 2))
+    page = Path("reports/validation/index.html").read_text()
+    assert "<td><bdi>cat/new.png</bdi></td><td>truncated</td>" in page
+    assert "are allowed (params.yaml: gate.max_quarantined_share), so the gate is closed." in page
+
+
+def test_files_of_equal_bytes_count_once_for_a_class(run: Run) -> None:
+    """Nineteen training images and a copy of one, to the byte, are not the twenty that a class must have."""
+    rows = sound()
+    rows.loc[1, ["sha256", "pixels"]] = rows.loc[0, ["sha256", "pixels"]]
+    assert failed(run(rows))["training images per class"] == ["cat"]
+
+
+def test_accents_written_in_two_ways_are_one_misspelt_class(run: Run) -> None:
+    results = run(Case(table=with_row(label="cafe\u0301"), broken={}, said="", classes=("caf\u00e9", *CLASSES)))
+    said = r"('cafe\u0301', did you mean 'caf\xe9', the same in another Unicode form?)"
+    assert said.replace(r"\u0301", "\u0301", 1) in message(results, "known class")
+
+
 def test_what_is_set_aside_counts_nowhere_else(run: Run) -> None:
     """Nineteen training images are left of the twenty, and no copy is left of the pair."""
     bad = sound().assign(width_px=[4, *[10] * (N - 1)])
@@ -272,6 +297,7 @@ def test_page_cuts_pictures_and_rows_and_says_so(run: Run) -> None:
     run(sound(cat=images("cat", train=205, val=20, test=30)).assign(width_px=4))
     page = Path("reports/validation/index.html").read_text()
     assert "The first 100 of 349 rows" in page
+    assert "<p>349 of 349 fail; width_px must be at least 8 and at most 20,000" in page
     assert page.count("not shown here") == findings.SHOWN  # there is no batch
     assert len(Path("reports/validation/failures.csv").read_text().splitlines()) > 290
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from cases import CASES, copies, with_row
+from cases import CASES, copies, sound, with_row
 from test_validate import Run, failed, failing_rows, judged, run  # noqa: F401
 
 from assay import suites, waivers
@@ -46,7 +46,7 @@ def test_waived_row_does_not_count_and_is_recorded(
         "n_used": 1,
     }
     assert [(row["path"], row["status"], row["value"]) for row in failing_rows()] == [("cat/new.png", "waived", "4")]
-    assert "waived until 2030-06-01: image width: 1 rows: the only picture of a rare cat" in capsys.readouterr().out
+    assert "waived until 2030-06-01: image width: 1 row: the only picture of a rare cat" in capsys.readouterr().out
     assert judged(results)["until"] == "2030-06-01"
     with pytest.raises(GateClosed, match="waiver of 'image width' ran out on 2030-06-01"):
         from assay import gate
@@ -90,6 +90,12 @@ def test_wrong_waiver_is_named(run: Run, tmp_path: Path, changes: dict[str, Any]
     with pytest.raises(AssayError) as error:
         run(with_row(width_px=4), without=ODD)
     assert str(error.value).startswith(f"expectations/waivers.yaml: {said}")
+
+
+def test_waiver_of_a_property_outlives_the_approval_that_leaves_nothing_new(run: Run, tmp_path: Path) -> None:  # noqa: F811
+    grant(tmp_path, WAIVER | {"suite": "drift", "rule": "pixels as approved", "names": ["brightness"]})
+    assert failed(run(CASES["darker"])) == {}
+    assert failed(run(sound())) == {}
 
 
 @pytest.mark.parametrize("text", ["", "[", "why: not", "- yes"])

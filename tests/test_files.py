@@ -1,0 +1,42 @@
+from pathlib import Path
+
+import pytest
+
+from assay import files
+from assay.errors import AssayError
+
+
+def read(folder: Path, text: str) -> object:
+    (folder / "a.yaml").write_text(text)
+    return files.read_yaml(folder / "a.yaml")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: 1\nb: 2\na: 3\n", "'a' stands here twice.*line 3"),
+        ("rules:\n  - {min: 1, min: 2}\n", "'min' stands here twice"),
+        ("until: 2027-02-30\n", "day is out of range for month"),
+        ("a: [\n", "expected the node content"),
+        ("a: " + "9" * 5000, "digits"),
+    ],
+)
+def test_what_yaml_would_take_in_silence_or_end_with_a_traceback_is_told_with_its_file(
+    text: str, said: str, tmp_path: Path
+) -> None:
+    with pytest.raises(AssayError, match=rf"a\.yaml: not YAML: .*{said}"):
+        read(tmp_path, text)
+
+
+def test_keys_may_be_merged_from_an_anchor(tmp_path: Path) -> None:
+    text = "base: &base {a: 1, b: 2}\nother: {<<: *base, b: 3}\n"
+    assert read(tmp_path, text) == {"base": {"a": 1, "b": 2}, "other": {"a": 1, "b": 3}}
+
+
+def test_text_that_is_not_utf_8_is_told_with_its_file(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_bytes(b"a: \xff")
+    with pytest.raises(AssayError, match=r"a\.yaml: not YAML"):
+        files.read_yaml(tmp_path / "a.yaml")
+    (tmp_path / "a.json").write_bytes(b'{"a": "\xff"}')
+    with pytest.raises(AssayError, match=r"a\.json: not JSON"):
+        files.read_json(tmp_path / "a.json")
