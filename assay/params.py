@@ -21,9 +21,9 @@ FILE = Path("params.yaml")
 
 Count = Annotated[int, Field(gt=0, strict=True)]
 Share = Annotated[float, Field(ge=0, le=1, strict=True)]
-Positive = Annotated[float, Field(gt=0, strict=True, allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0, strict=True)]
 
-_config = ConfigDict(extra="forbid")
+_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 @dataclass(frozen=True, kw_only=True, config=_config)
@@ -106,9 +106,9 @@ class Verify:
 
 @dataclass(frozen=True, kw_only=True, config=_config)
 class Augment:
-    rotate_deg: Annotated[float, Field(ge=0, le=180)]
+    rotate_deg: Annotated[float, Field(ge=0, le=180, strict=True)]
     shift_share: Share
-    zoom_share: Annotated[float, Field(ge=0, lt=1)]
+    zoom_share: Annotated[float, Field(ge=0, lt=1, strict=True)]
     flip: Literal["none", "horizontal", "both"]
     brightness_share: Share
 
@@ -117,18 +117,18 @@ class Augment:
 class Train:
     scale: Literal["unit", "symmetric", "standard"]
     filters: Annotated[tuple[Count, ...], Field(min_length=1)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    dropout: Annotated[float, Field(ge=0, lt=1, strict=True)]
     batch_images: Count
     epochs: Count
     learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
+    weight_decay: Annotated[float, Field(ge=0, strict=True)]
     class_weights: Literal["balanced", "none"]
     augment: Augment
 
 
 @dataclass(frozen=True, kw_only=True, config=_config)
 class Evaluate:
-    confidence: Annotated[float, Field(gt=0, lt=1)]
+    confidence: Annotated[float, Field(gt=0, lt=1, strict=True)]
     calibration_bins: Count
 
 

@@ -41,9 +41,9 @@ DRIFT = ("property", "statistic", "limit", "excess", "approved", "present")
 NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # `images`: the manifest, and `listed` (a row of the source's table has it), `has_file`, `unapproved` (what of it was
 # never approved, in words), `mode_share` (of the images, with its mode and bit depth) and the distances of
-# assay/outliers.py, in spreads, 0 of images that were approved. `labels`: one row per image and name of a class; a null
-# name for an image without a label. `classes` and `splits` count each class of an image that has a split, equal files
-# once; `share` of the images, in (0, 1]. `pairs`: near-duplicates; `in_one_split` is False too of a pair that the
+# assay/outliers.py, in spreads; 1 and 0 of images that were approved. `labels`: one row per image and name of a class;
+# a null name for an image without a label. `classes` and `splits` count each class of an image that has a split, equal
+# files once; `share` of the images, in (0, 1]. `pairs`: near-duplicates; `in_one_split` is False too of a pair that the
 # source puts in one group, for those are alike on purpose. `drift` and all to `test_set`: assay/approval.py; the
 # others: assay/shortcuts.py.
 #

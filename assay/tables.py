@@ -59,7 +59,8 @@ def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
     found = rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna(), mode_share=_mode_share(rows))
     distances = outliers.outliers(rows)
     if approved:
-        distances[approval.is_old(approved, rows)] = 0.0  # a person has seen them
+        is_old = approval.is_old(approved, rows)  # a person has seen them
+        distances[is_old], found.loc[is_old, "mode_share"] = 0.0, 1.0
     return found.assign(unapproved=approval.unlike(approved, rows)).join(distances)
 
 

@@ -285,7 +285,7 @@ CASES = {
         ]
     },
     "never approved": Case(
-        table=with_row(mode="RGBA"),
+        table=with_row(mode="RGBA", batch="0002-b.tar"),
         approved=sound(),
         broken={"kinds of image as approved": ["cat/new.png"], "usual mode": ["cat/new.png"]},
         said=f"kinds of image as approved: 1 of {N + 1} images: unapproved must be '': cat/new.png"

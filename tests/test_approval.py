@@ -142,15 +142,16 @@ def test_new_images_in_several_batches_of_one_delivery_are_held_to_the_limit_of_
 
 def test_outlier_that_was_approved_is_none_and_a_new_one_is() -> None:
     old = sound()
-    old.loc[0, "p99"] = 100
-    rows = pd.concat(
-        [old, images("cat", train=1).assign(path="new.png", batch="0002-b.tar", p99=100)], ignore_index=True
-    )
+    strange = {"p99": 100, "mode": "CMYK"}
+    old.loc[0, list(strange)] = list(strange.values())
+    new = images("cat", train=1).assign(path="new.png", batch="0002-b.tar", **strange)
+    rows = pd.concat([old, new], ignore_index=True)
     pixels = np.zeros((len(rows), 2, 60), np.uint8)
     approved = tables.Beside(approved=as_approved(old), ledger=LEDGER, pixels=pixels)
     for beside, paths in [(None, [old["path"][0], "new.png"]), (approved, ["new.png"])]:
         found = tables.build(rows, NO_PAIRS, beside=beside)["images"]
         assert found.loc[found["dark"] > 5, "path"].tolist() == paths
+        assert found.loc[found["mode_share"] < 0.02, "path"].tolist() == paths
 
 
 def test_approval_says_what_it_changes() -> None:

@@ -35,6 +35,13 @@ def test_keys_stand_in_the_same_order_as_in_the_file() -> None:
         ("seed: 7", "seed: seven", "seed: input should be a valid integer, not 'seven'"),
         ("colour: grey", "colour: green", "preprocess.colour: input should be 'grey' or 'rgb', not 'green'"),
         ("seed: 7", "seed: [7", "not YAML"),
+        ("seed: 7", "seed: 7\nseed: 8", "'seed' stands here twice"),
+        ("share: 0.01 ", "share: true ", "gate.max_quarantined_share: input should be a valid number, not True"),
+        (
+            "learning_rate: 0.002",
+            "learning_rate: .inf",
+            "train.learning_rate: input should be a finite number, not inf",
+        ),
         ("flip: none", "flip: none\n    spin: 3", "train.augment.spin: unknown key"),
     ],
 )
