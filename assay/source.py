@@ -97,13 +97,17 @@ def _labels_apart(source: Source) -> bool:
 
 def open_again(file: Path) -> Source:
     """Return the source that the snapshot names, as it is now; raises `AssayError` if that is no snapshot."""
+    no_snapshot = AssayError(f"{file}: not a snapshot; run `assay snapshot SOURCE`")
     try:
         taken = files.read_json(file)
-        return open_source(taken["source"], taken.get("options"))
     except FileNotFoundError:
         raise AssayError(f"{file}: not found; run `assay snapshot SOURCE`, with one of {KINDS}") from None
+    except AssayError:
+        raise no_snapshot from None
+    try:
+        return open_source(taken["source"], taken.get("options"))
     except (AttributeError, KeyError, TypeError, ValueError):
-        raise AssayError(f"{file}: not a snapshot; run `assay snapshot SOURCE`") from None
+        raise no_snapshot from None
 
 
 def read_snapshot(file: Path) -> Source:

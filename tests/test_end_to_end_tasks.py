@@ -94,5 +94,5 @@ def test_two_classes_are_learnt_and_both_are_measured(tmp_path: Path) -> None:
     assert {"auc", "average_precision", "balanced_accuracy", "macro_f1_low"} <= set(found)
     scores = ["auc", "average_precision", "f1", "n", "precision", "recall"]
     assert {name: sorted(of_class) for name, of_class in found["class"].items()} == {"fine": scores, "lined": scores}
-    assert "Tells 2 classes apart: fine, lined." in (checkout / "MODEL_CARD.md").read_text()
+    assert "Tells 2 classes apart: `fine`, `lined`." in (checkout / "MODEL_CARD.md").read_text()
     assert "| average precision, mean over classes |" in (checkout / "MODEL_CARD.md").read_text()
