@@ -15,7 +15,7 @@ import pandas as pd
 
 from assay import failing, files, suites
 from assay.errors import AssayError
-from assay.suites import TABLES, WAIVERS, Rule
+from assay.suites import NOTHING_NEW, TABLES, WAIVERS, Rule
 
 KEYS = ("suite", "rule", "names", "why", "until")
 
@@ -68,12 +68,12 @@ def _read(file: Path, number: int, entry: Any, rules: dict[tuple[str, str], Rule
 
 
 def check_names(waivers: Iterable[Waiver], rules: Iterable[Rule], tables: Mapping[str, pd.DataFrame]) -> None:
-    """Raise `AssayError` for a name that is in no row of the rule's table, unless that may have none, and has none."""
+    """Raise `AssayError` for a name that is in no row of the rule's table, unless nothing is new since an approval."""
     by_name = {(rule.suite, rule.rule): rule for rule in rules}
     for waiver in waivers:
         table = by_name[waiver.suite, waiver.rule].table
-        if tables[table].empty and TABLES[table].empty:
-            continue  # nothing new since an approval, say: the property comes back with the next images
+        if tables[table].empty and TABLES[table].empty == NOTHING_NEW:
+            continue  # the property comes back with the next images
         known = set(failing.names(table, tables[table]))
         for name in waiver.names:
             if name not in known:

@@ -119,7 +119,7 @@ def percent(share: float) -> str:
 def spelling(name: str) -> str:
     """Return what is left of a name without case and white space, each letter in one form.
 
-    A Mac writes the accents of file names as letters of their own: to Python `é` and `é` are two texts.
+    A Mac writes the accents of file names as letters of their own, which look the same and are another text.
     """
     return unicodedata.normalize("NFKC", "".join(name.split())).casefold()
 

@@ -53,6 +53,16 @@ def test_champion_that_errs_less_holds_it(folder: Path) -> None:
     assert registered()["verdict"] == "hold"
 
 
+def test_card_counts_what_is_used_what_is_set_aside_and_copies(folder: Path) -> None:
+    n_used = sum(split["n_images"] for split in files.read_json(P.paths.index)["splits"].values())
+    passed = files.read_json(P.paths.passed)
+    files.write_json(P.paths.passed, passed | {"set_aside": ["one.png"]})
+    files.write_json(P.paths.metrics.data, {"data": {"n_images": n_used + 6, "n_set_aside": 2}})
+    registered()
+    said = f"| images | {n_used + 6}, of them set aside 3, and left out as copies, byte for byte, 3 |"
+    assert said in P.paths.card.read_text()
+
+
 def test_card_says_what_the_model_does(folder: Path) -> None:
     task, card = registered()["task"], P.paths.card
     told = json.loads(P.paths.metrics.eval.read_text())["eval"]

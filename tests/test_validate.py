@@ -181,9 +181,9 @@ def test_what_is_too_much_to_be_set_aside_is_not_approved_either(run: Run) -> No
 
 
 def test_page_lists_what_would_have_to_be_set_aside(run: Run) -> None:
-    run(broken_row(), max_quarantined_share=1 / (N + 2))
+    run(with_row(width_px=4))
     page = Path("reports/validation/index.html").read_text()
-    assert "<td><bdi>cat/new.png</bdi></td><td>truncated</td>" in page
+    assert "<td><bdi>cat/new.png</bdi></td><td>image width: 4</td>" in page
     assert "are allowed (params.yaml: gate.max_quarantined_share), so the gate is closed." in page
 
 
@@ -196,8 +196,8 @@ def test_files_of_equal_bytes_count_once_for_a_class(run: Run) -> None:
 
 def test_accents_written_in_two_ways_are_one_misspelt_class(run: Run) -> None:
     results = run(Case(table=with_row(label="cafe\u0301"), broken={}, said="", classes=("caf\u00e9", *CLASSES)))
-    said = r"('cafe\u0301', did you mean 'caf\xe9', the same in another Unicode form?)"
-    assert said.replace(r"\u0301", "\u0301", 1) in message(results, "known class")
+    said = "('cafe\u0301', did you mean 'caf\\xe9', the same in another Unicode form?)"
+    assert said in message(results, "known class")
 
 
 def test_what_is_set_aside_counts_nowhere_else(run: Run) -> None:
