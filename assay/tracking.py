@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import dvc.api
-from dvc.exceptions import CheckoutError, DownloadError, DvcException, NoOutputOrStageError, ReproductionError
+from dvc.exceptions import (
+    CheckoutError,
+    DownloadError,
+    DvcException,
+    NoOutputOrStageError,
+    PrettyDvcException,
+    ReproductionError,
+)
 from dvc.lock import LockError
 from dvc.repo import Repo
 from dvc_data.hashfile.gc import gc as garbage
@@ -21,6 +28,10 @@ from assay.errors import AssayError
 
 WORKSPACE = "workspace"  # DVC's word for the files as they are, committed or not
 PIPELINE = "dvc.yaml"
+MEND = (
+    "`git checkout HEAD -- dvc.lock` brings the last commit's back (there is none: delete it); the next run makes what "
+    "neither it nor DVC's run cache knows"
+)
 
 
 @contextmanager
@@ -35,7 +46,14 @@ def opened(command: str, folder: Path = Path(), *, locked: bool = False) -> Iter
     except LockError:
         raise AssayError(f"{command}: another DVC command works in this checkout; wait for its end") from None
     except DvcException as error:
-        raise AssayError(f"{command}: {error}") from None
+        raise AssayError(f"{command}: {said(error)}") from None
+
+
+def said(error: DvcException) -> str:
+    """Return DVC's words in one line, and what to do where dvc.lock is torn: DVC does not write it at one stroke."""
+    words = " ".join(str(error).split())
+    torn = isinstance(error, PrettyDvcException) and "dvc.lock" in words
+    return f"{words}: DVC was killed while it wrote it, or a merge tore it; {MEND}" if torn else words
 
 
 def read(file: Path, rev: str) -> str | None:
@@ -181,8 +199,8 @@ def check_locks(folder: Path) -> None:
 
 
 def check_stages(folder: Path) -> None:
-    """Raise `AssayError` if dvc.yaml or dvc.lock is broken: DVC, killed while it writes, leaves half a dvc.lock."""
-    with opened("retrain", folder) as repo:
+    """Raise `AssayError` if dvc.yaml or dvc.lock cannot be read."""
+    with opened("pipeline", folder) as repo:
         list(repo.index.stages)
 
 

@@ -8,6 +8,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc.repo.reproduce import collect_stages, get_active_graph, plan_repro
 
+from assay import tracking
 from assay.errors import AssayError
 from assay.stage import PIPELINE
 
@@ -44,7 +45,7 @@ def stages(folder: Path = Path()) -> list[Stage]:
             plan = plan_repro(graph, collect_stages(repo, [str(folder / PIPELINE)]))
             return [_stage(stage, graph.successors(stage)) for stage in plan if stage.cmd]
     except DvcException as error:
-        raise AssayError(f"{PIPELINE}: {error}") from error
+        raise AssayError(f"{PIPELINE}: {tracking.said(error)}") from error
 
 
 def _stage(stage: Any, upstream: Any) -> Stage:

@@ -88,6 +88,12 @@ def locks() -> Iterator[Answer]:
         yield Answer(subject="DVC", seen=str(error), todo="remove .dvc/tmp/rwlock, if no dvc process runs")
     else:
         yield Answer(subject="DVC", seen="its locks are readable")
+    try:
+        tracking.check_stages(Path())
+    except AssayError as error:
+        yield Answer(subject="pipeline", seen=str(error), todo="mend it, then `assay doctor` again")
+    else:
+        yield Answer(subject="pipeline", seen="dvc.yaml and dvc.lock are readable")
 
 
 def cache() -> Iterator[Answer]:

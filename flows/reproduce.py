@@ -20,7 +20,7 @@ from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
 from dvc.stage.exceptions import StageCmdFailedError
 
-from assay import stage
+from assay import stage, tracking
 
 OUTCOME = Path(".dvc/tmp/outcome.json")  # the stage's own words, as assay.stage leaves them; absent if it did not run
 
@@ -33,7 +33,7 @@ def reproduce(name: str) -> dict[str, Any]:
             os.environ[stage.OUTCOME] = str(OUTCOME.absolute())
             return {"stage": name, **_reproduce(repo, name)}
     except DvcException as error:
-        return {"stage": name, "state": "refused", "exit_code": 1, "message": f"{name}: {error}"}
+        return {"stage": name, "state": "refused", "exit_code": 1, "message": f"{name}: {tracking.said(error)}"}
 
 
 def _reproduce(repo: Repo, name: str) -> dict[str, Any]:

@@ -76,12 +76,28 @@ def test_more_is_wanted_of_a_larger_disk(total_gib: int, wanted: float) -> None:
 def test_lock_names_its_holder(checkout: Path) -> None:
     with lock.taken("run 7"):
         seen = [answer.seen for answer in doctor.locks()]
-    assert seen == [f"held by process {os.getpid()} (run 7)", "its locks are readable"]
+    assert seen == [
+        f"held by process {os.getpid()} (run 7)",
+        "its locks are readable",
+        "dvc.yaml and dvc.lock are readable",
+    ]
 
 
 def test_broken_lock_of_dvc_is_named(checkout: Path) -> None:
     (checkout / ".dvc/tmp/rwlock").write_text('{"/a/b": {"wri')
     assert "remove .dvc/tmp/rwlock" in list(doctor.locks())[1].todo
+
+
+@pytest.mark.parametrize("left", ["", "schema: '2.0'\nstages:\n  ingest:\n", "schema: '2.0'\nstages:\n<<<<<<< HEAD\n"])
+def test_torn_dvc_lock_is_named_with_what_brings_it_back(checkout: Path, left: str) -> None:
+    (checkout / "dvc.yaml").write_text("stages: {ingest: {cmd: 'true'}}")
+    assert list(doctor.locks())[2].todo == ""
+    (checkout / "dvc.lock").write_text(left)
+    answer = list(doctor.locks())[2]
+    assert answer.todo
+    assert re.search(
+        "dvc.lock'(, YAML file structure is corrupted| validation failed): .*git checkout HEAD -- dvc.lock", answer.seen
+    )
 
 
 def test_damaged_file_of_the_cache_is_named_and_left_for_a_person(

@@ -16,7 +16,8 @@ import yaml
 from conftest import ROOT, draw, make_checkout, png, run, set_params
 from test_alert import receiving
 
-from assay import params
+from assay import params, tracking
+from assay.errors import AssayError
 
 STAGES = ("ingest", "validate", "gate", "preprocess", "verify", "train", "evaluate", "register")
 
@@ -313,21 +314,53 @@ def test_second_clone_gives_the_same_bytes(first_run: Path, tmp_path: Path) -> N
     assert run(clone, "git", "status", "--porcelain") == ""
 
 
+def start_repro(first_run: Path, clone: Path) -> subprocess.Popen[bytes]:
+    """Start `dvc repro` in a clone of the first run's commit."""
+    run(clone.parent, "git", "clone", "-q", str(first_run / "checkout"), str(clone))
+    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    environment = os.environ | {"PATH": path, "PYTHONPATH": str(clone)}
+    command = ["dvc", "repro"]
+    return subprocess.Popen(command, cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def mend(clone: Path) -> None:
+    """Do what docs/operations.md says for a file that DVC was about to write when it was killed."""
+    locks = clone / ".dvc/tmp/rwlock"
+    if locks.exists() and not locks.stat().st_size:
+        locks.unlink()
+    try:
+        tracking.check_stages(clone)
+    except AssayError:
+        run(clone, "git", "checkout", "HEAD", "--", "dvc.lock")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [1.5, 4, 7, 11, 16])
 def test_killed_run_is_continued_and_gives_the_same_bytes(first_run: Path, tmp_path: Path, seconds: float) -> None:
     clone = tmp_path / "clone"
-    run(tmp_path, "git", "clone", "-q", str(first_run / "checkout"), str(clone))
-    path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    environment = os.environ | {"PATH": path, "PYTHONPATH": str(clone)}
-    killed = subprocess.Popen(
-        ["dvc", "repro"], cwd=clone, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    killed = start_repro(first_run, clone)
     time.sleep(seconds)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
-    locks = clone / ".dvc/tmp/rwlock"
-    if locks.exists() and not locks.stat().st_size:  # DVC was about to write it, and reads it no more until it is gone
-        locks.unlink()  # as docs/operations.md says
+    mend(clone)
     run(clone, "dvc", "repro")
+    assert hashes(clone) == hashes(first_run / "checkout")
+
+
+@pytest.mark.slow
+def test_run_killed_while_dvc_writes_dvc_lock_says_what_to_do_and_loses_no_stage(
+    first_run: Path, tmp_path: Path
+) -> None:
+    clone = tmp_path / "clone"
+    killed = start_repro(first_run, clone)
+    lock = clone / "dvc.lock"
+    while not (clone / "reports/validation/results.json").exists() or lock.stat().st_size:  # it is empty for some 50 ms
+        assert killed.poll() is None
+    killed.send_signal(signal.SIGKILL)
+    killed.wait()
+    assert "'./dvc.lock' validation failed" in run(clone, "dvc", "repro", code=255)
+    assert "`git checkout HEAD -- dvc.lock` brings" in run(clone, "assay", "release", code=1)
+    mend(clone)
+    again = run(clone, "dvc", "repro")
+    assert "> python -m tasks.validate" not in again
     assert hashes(clone) == hashes(first_run / "checkout")
