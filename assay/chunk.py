@@ -74,7 +74,8 @@ def _of_file(entry: Entry, content: bytes | OSError) -> dict[str, Any]:
 
 def _decoded(entry: Entry, content: bytes | OSError) -> measure.Decoded:
     if isinstance(content, OSError):
-        return measure.undecodable(f"cannot be read: {content.strerror}", entry.path)
+        said = "not read" if entry.problem else "cannot be read"
+        return measure.undecodable(f"{said}: {content.strerror}", entry.path)
     return measure.decode(content, entry.path)
 
 

@@ -1,16 +1,20 @@
 """Files that are whole or absent: each is written beside its place and then moved there."""
 
+import csv
 import hashlib
 import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import yaml
 
 from assay.errors import AssayError
+
+if TYPE_CHECKING:  # slow, and not every command needs it
+    import pandas as pd
 
 
 @contextmanager
@@ -36,6 +40,14 @@ def write_text(file: Path, text: str) -> None:
 def write_json(file: Path, content: Any) -> None:
     """Write `content` for people and for `git diff`: indented, keys in their order, a newline at the end."""
     write_text(file, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_csv(file: Path, rows: "pd.DataFrame", decimals: str | None = None) -> None:
+    """Write the rows without their index; `decimals`: the format of every float, such as "%.6f"."""
+    text = rows.to_csv(index=False, lineterminator="\n", float_format=decimals)
+    if "\r" in text:  # left bare by the csv module, and the end of a row for who reads it
+        text = rows.to_csv(index=False, lineterminator="\n", float_format=decimals, quoting=csv.QUOTE_NONNUMERIC)
+    write_text(file, text)
 
 
 def read_json(file: Path) -> Any:

@@ -47,7 +47,7 @@ def read(file: Path) -> pd.DataFrame:
 
 
 def write(file: Path, ledger: pd.DataFrame) -> None:
-    files.write_text(file, ledger.sort_values(["batch", "sha256"]).to_csv(index=False, lineterminator="\n"))
+    files.write_csv(file, ledger.sort_values(["batch", "sha256"]))
 
 
 def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float], near: pd.DataFrame) -> pd.DataFrame:

@@ -14,7 +14,7 @@ class Entry:
     place: str  # what `Source.read` finds it by
     group: str | None = None  # images of one group share a split
     split: str | None = None  # given by the source: train, val or test
-    problem: str = ""  # why it cannot be read, where the listing already shows that
+    problem: str = ""  # why it is not read, where the listing already shows that
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from assay import files
 from assay.labels import Task
 
 SPLITS = ("train", "val", "test")
-UNLISTED = "cannot be read: no row of the table lists it"  # the `reason` of a file beside those that a table lists
+UNLISTED = "not read: no row of the table lists it"  # the `reason` of a file beside those that a table lists
 
 SCHEMA = pa.schema(
     [

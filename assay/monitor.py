@@ -110,7 +110,7 @@ def _report(images: source.Source, rows: pd.DataFrame, approved: Profile | None,
     folder = FOLDER / "reports" / _name(images, results)
     shutil.rmtree(folder, ignore_errors=True)
     files.write_json(folder / "results.json", results)
-    files.write_text(folder / "images.csv", rows[list(COLUMNS)].to_csv(index=False, lineterminator="\n"))
+    files.write_csv(folder / "images.csv", rows[list(COLUMNS)])
     files.write_text(folder / "index.html", monitor_page.render(results, rows, shown, compared, approved, images))
     first = list(dict.fromkeys(path for group in shown for path in group.paths))[:ALERTED] if moved else []
     _sheet(folder / "images.png", images, first)

@@ -26,7 +26,7 @@ CSV_COLUMNS = ("path", "suite", "expectation", "severity", "status", "column", "
 
 def write(folder: Path, results: Mapping[str, Any], failures: pd.DataFrame, page: str) -> None:
     files.write_json(folder / "results.json", results)
-    files.write_text(folder / "failures.csv", failures.to_csv(index=False, lineterminator="\n"))
+    files.write_csv(folder / "failures.csv", failures)
     files.write_text(folder / "index.html", page)
 
 

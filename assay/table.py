@@ -211,7 +211,7 @@ def _unlisted(folder: str, listed: set[str]) -> Iterator[Entry]:
         return
     for path, size, place in places.walk(folder):
         if path not in listed and measure.named_format(path):
-            yield Entry(path, None, size, place, problem=UNLISTED.removeprefix("cannot be read: "))
+            yield Entry(path, None, size, place, problem=UNLISTED.removeprefix("not read: "))
 
 
 def _read_image(entry: Entry) -> bytes:

@@ -1,7 +1,6 @@
 """Measure the model on the test split."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -31,11 +30,11 @@ def main(p: params.Params) -> None:
     counts = metrics.confusion(actual, predicted) if index.task == "single_label" else None
 
     files.write_json(p.paths.metrics.eval, {"eval": as_metrics(overall, scores, len(actual))})
-    _write_csv(p.paths.predictions, predictions, "%.6f")
+    files.write_csv(p.paths.predictions, predictions, "%.6f")
     confused = two_by_two(scores, len(actual)) if counts is None else pairs(counts, index.classes)
-    _write_csv(p.paths.confusion, confused)
-    _write_csv(p.paths.roc, curves(actual, probabilities, index.classes), "%.5f")
-    _write_csv(p.paths.calibration, pd.DataFrame(bins), "%.5f")
+    files.write_csv(p.paths.confusion, confused)
+    files.write_csv(p.paths.roc, curves(actual, probabilities, index.classes), "%.5f")
+    files.write_csv(p.paths.calibration, pd.DataFrame(bins), "%.5f")
     is_wrong = (actual != predicted).any(axis=1)
     wrong = predictions.assign(sure=sureness(actual, probabilities, index.task))[is_wrong]
     worst = min((name for name, score in scores.items() if score.n), key=lambda name: scores[name].recall)
@@ -213,10 +212,6 @@ def _pictures(paths: params.Paths, index: records.Index, wanted: set[str]) -> di
             if key in wanted:
                 found[key] = report.picture(image)
     return found
-
-
-def _write_csv(file: Path, rows: pd.DataFrame, decimals: str | None = None) -> None:
-    files.write_text(file, rows.to_csv(index=False, lineterminator="\n", float_format=decimals))
 
 
 if __name__ == "__main__":

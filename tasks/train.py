@@ -90,7 +90,7 @@ def balance_decisions(class_counts: Sequence[int], n_images: int) -> np.ndarray:
 def _write_history(paths: params.Paths, fit: model.Fit) -> None:
     rows = pd.DataFrame(fit.epochs)[["loss", "val_loss", "accuracy", "val_accuracy"]].round(DECIMALS)
     rows.insert(0, "epoch", range(1, len(rows) + 1))
-    files.write_text(paths.history, rows.to_csv(index=False, lineterminator="\n"))
+    files.write_csv(paths.history, rows)
 
 
 def main(p: params.Params) -> None:

@@ -135,7 +135,7 @@ CASES = {
         table=with_row(label=None, split=None, sha256=None, decodable=False, pixels=None, reason=manifest.UNLISTED),
         broken={"row for every file": ["cat/new.png"]},
         said=f"row for every file: 1 of {N + 1} images: listed must be True: cat/new.png"
-        " (cannot be read: no row of the table lists it) (expectations/images.yaml: row for every file)",
+        " (not read: no row of the table lists it) (expectations/images.yaml: row for every file)",
     ),
     "missing file": Case(
         table=with_row(split=None, sha256=None, decodable=False, pixels=None, reason="cannot be read: No such file"),

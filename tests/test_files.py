@@ -1,6 +1,9 @@
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from assay import files
 from assay.errors import AssayError
@@ -40,3 +43,17 @@ def test_text_that_is_not_utf_8_is_told_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "a.json").write_bytes(b'{"a": "\xff"}')
     with pytest.raises(AssayError, match=r"a\.json: not JSON"):
         files.read_json(tmp_path / "a.json")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(st.text(st.sampled_from("a\r\n\",; =#'é")), st.floats(0, 1)), min_size=1))
+def test_table_is_read_as_it_was_written(tmp_path: Path, rows: list[tuple[str, float]]) -> None:
+    frame = pd.DataFrame(rows, columns=["path", "value"])
+    files.write_csv(tmp_path / "a.csv", frame)
+    again = pd.read_csv(tmp_path / "a.csv", dtype={"path": "str"}, keep_default_na=False, float_precision="round_trip")
+    pd.testing.assert_frame_equal(again, frame, check_dtype=False)
+
+
+def test_decimals_are_written_as_wanted(tmp_path: Path) -> None:
+    files.write_csv(tmp_path / "a.csv", pd.DataFrame({"path": ["a", "b"], "value": [0.123456, 1.0]}), "%.2f")
+    assert (tmp_path / "a.csv").read_text() == "path,value\na,0.12\nb,1.00\n"

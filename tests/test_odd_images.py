@@ -140,10 +140,10 @@ def test_every_odd_file_of_a_folder_is_a_row(checkout: Path, tmp_path: Path) -> 
 
 
 LISTED: dict[str, tuple[str, str, dict[str, Any]]] = {  # path, label, and what its row says
-    "path that leaves the source": ("../outside.png", "ape", bad("cannot be read: leaves the source")),
-    "path that leaves it on a detour": ("ape/../../outside.png", "ape", bad("cannot be read: leaves the source")),
-    "absolute path": ("/etc/hostname", "ape", bad("cannot be read: leaves the source")),
-    "URL": ("file:///etc/hostname", "ape", bad("cannot be read: leaves the source")),
+    "path that leaves the source": ("../outside.png", "ape", bad("not read: leaves the source")),
+    "path that leaves it on a detour": ("ape/../../outside.png", "ape", bad("not read: leaves the source")),
+    "absolute path": ("/etc/hostname", "ape", bad("not read: leaves the source")),
+    "URL": ("file:///etc/hostname", "ape", bad("not read: leaves the source")),
     "no such file": ("ape/absent.png", "ape", bad("cannot be read: No such file")),
     "folder": ("ape", "bee", bad("cannot be read: Is a directory")),
     "label missing": ("bee/0.png", "", {**GOOD, "label": None, "split": None}),
@@ -172,6 +172,6 @@ def test_every_odd_row_of_a_table_is_a_row(checkout: Path, tmp_path: Path) -> No
     for name, (path, _, says) in LISTED.items():
         check(by_path.loc[path], says, name)
     twice = rows[rows["path"] == "ape/0.png"]
-    assert twice["reason"].tolist() == ["", "cannot be read: listed twice"]
+    assert twice["reason"].tolist() == ["", "not read: listed twice"]
     assert twice["label"].tolist() == ["ape", "bee"]
-    check(by_path.loc[f"(row {len(listed)})"], bad("cannot be read: no path"), "row without a path")
+    check(by_path.loc[f"(row {len(listed)})"], bad("not read: no path"), "row without a path")
