@@ -62,16 +62,16 @@ def _drift(approved: Profile, new: pd.DataFrame, task: Task) -> dict[str, pd.Dat
     sample = _sample(approved, new)
     statistic = _statistic(approved, sample, sample.values)
     limit = limits(approved.nulls, sample.units, "properties")
-    middle = [_median(approved.edges), _median(drift.edges(sample.values))]
-    whole = _table(list(properties.NAMES), statistic, limit, *middle)
+    whole = _table(list(properties.NAMES), statistic, limit, approved.medians, drift.medians(sample.values))
     is_file = whole["property"].isin(properties.FILES)
     names, marks = profile.marked(new["label"], task)
     every = sorted({*approved.classes, *names})
     before = np.array([approved.classes.get(name, 0) for name in every])
     now = pd.Series(marks.sum(axis=0), index=names).reindex(every, fill_value=0).to_numpy()
-    moved = drift.label_distance(now[None], before)
-    most = int(np.abs(now / max(now.sum(), 1) - before / before.sum()).argmax())
-    shares = [np.array([each[most] / max(each.sum(), 1)]) for each in (before, now)]
+    n_before, n_now = approved.n_images, len(new)
+    moved = drift.label_distance(profile.parts(now, n_now, task)[None], profile.parts(before, n_before, task))
+    most = int(np.abs(now / n_now - before / n_before).argmax())
+    shares = [np.array([now_or_then[most] / n]) for now_or_then, n in ((before, n_before), (now, n_now))]
     by_label = _table([every[most]], moved, limits(approved.nulls, sample.units, "labels"), *shares)
     return {
         "drift": whole[~is_file].reset_index(drop=True),
@@ -117,11 +117,6 @@ def limits(nulls: dict[str, Null], units: dict[str, np.ndarray], of: str) -> np.
 def _table(names: list[str], statistic: np.ndarray, limit: np.ndarray, *middles: np.ndarray) -> pd.DataFrame:
     columns = [names, statistic.round(4), limit.round(4), (statistic / limit).round(4), *(m.round(4) for m in middles)]
     return pd.DataFrame(dict(zip(DRIFT, columns, strict=True)))
-
-
-def _median(edges: np.ndarray) -> np.ndarray:
-    known = np.isfinite(edges)
-    return np.array([row[of].take(of.sum() // 2) if of.any() else np.nan for row, of in zip(edges, known, strict=True)])
 
 
 def _channel_order(approved: Profile, sample: _Sample, whole: pd.DataFrame) -> pd.DataFrame:
@@ -189,7 +184,7 @@ def changes(before: Profile | None, after: Profile) -> list[str]:
             if round(was, 3) != round(is_, 3):
                 lines.append(f"{kind} {name}: {100 * was:.1f}% -> {100 * is_:.1f}%")
     for place, name in enumerate(properties.NAMES):
-        was, is_ = _median(before.edges)[place], _median(after.edges)[place]
+        was, is_ = before.medians[place], after.medians[place]
         if not np.array_equal(was, is_, equal_nan=True):
             lines.append(f"{name}: median {was:g} -> {is_:g}")
     return lines

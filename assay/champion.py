@@ -40,7 +40,7 @@ def read() -> Champion | None:
     if not tags:
         return None
     commit = git.run("rev-parse", f"{tags[0]}^{{commit}}", about="champion")
-    version = git.run("tag", "--list", f"{ARTIFACT}@*", "--points-at", commit).split()[0].partition("@")[2]
+    version = _version(tags[0], commit)
     # Not `params.load`: another version of Assay may have written the rest.
     content = yaml.safe_load(git.run("show", f"{commit}:{params.FILE}", about="champion"))
     paths = {name: Path(path) for name, path in content["paths"].items() if isinstance(path, str)}
@@ -57,6 +57,17 @@ def read() -> Champion | None:
         model=model,
         test=_test(predictions, manifest),
     )
+
+
+def _version(tag: str, commit: str) -> str:
+    """Return the version that was released as the commit of the champion's tag; raises `AssayError` if none was."""
+    tags = git.run("tag", "--list", f"{ARTIFACT}@*", "--points-at", commit, about="champion").split()
+    if not tags:
+        raise AssayError(
+            f"champion: the tag {tag} names {commit[:12]}, and no tag {ARTIFACT}@vN does; if it is only missing here, "
+            "`git fetch --tags` brings it, else `assay promote` another version"
+        )
+    return tags[0].partition("@")[2]
 
 
 def _content(file: Path, commit: str, version: str) -> bytes:

@@ -59,10 +59,10 @@ def snapshot(source: str | None, **options: str | None) -> None:
     click.echo("unchanged" if p.paths.source.read_text() == before else "next: dvc repro")
 
 
-def _named(source: str) -> str:
+def _named(source: str, command: str = "snapshot", kinds: str = "a folder, a table, a tar or a data set") -> str:
     """Return the source's full name: a bare path is a folder, absolute unless it lies within this one."""
     if not source:
-        raise AssayError("snapshot: the source is empty, must name a folder, a table, a tar or a data set")
+        raise AssayError(f"{command}: the source is empty, must name {kinds}")
     kind, colon, rest = source.partition(":")
     has_path = kind in ("folder", "table", "tar") and rest != ""
     if colon and not Path(source).exists() and (not has_path or "://" in rest):
@@ -168,7 +168,7 @@ def monitor(source: str) -> None:
     from assay import monitor as watching
     from assay.errors import DriftFound
 
-    found = watching.look(_named(source), params.load())
+    found = watching.look(_named(source, "monitor", "a folder or a table"), params.load())
     if found.report is None:
         click.echo(found.lines[0])
         return
@@ -192,7 +192,11 @@ def release(hold: bool) -> None:
 @click.option("--here", is_flag=True, help="In this checkout and branch, not in one of its own.")
 @click.option("--ref", default="main", show_default=True, help="What retrainings stand on.")
 def promote(version: str, here: bool, ref: str) -> None:
-    """Make the released VERSION the champion: a held one, or an older one to go back to it."""
+    """Make the released VERSION the champion: a held one, or an older one to go back to it.
+
+    The commit, on a branch retrain/promote-VERSION, and all tags are pushed to the remotes, where there are any, as a
+    retraining pushes them. With --here nothing is pushed.
+    """
     if here:
         from assay import release as releases
 
@@ -250,11 +254,13 @@ def results() -> None:
         click.echo(f"{'data':8} {'rejected, or not validated yet':70} {paths.validation / 'index.html'}")
         click.echo("what lies here of a model is an earlier run's")
         return
-    test, candidate = files.read_json(paths.metrics.eval)["eval"], files.read_json(paths.candidate)
-    if candidate["data"]["manifest"] != files.sha256(paths.manifest):
+    from assay import tracking
+
+    if due := tracking.due(Path()):
         click.echo(f"{'data':8} {'passed':70} {paths.validation / 'index.html'}")
-        click.echo("what lies here of a model is an earlier run's, made of other images")
+        click.echo(f"{due[0]} has to run: what lies here of a model is an earlier run's")
         return
+    test, candidate = files.read_json(paths.metrics.eval)["eval"], files.read_json(paths.candidate)
     word = ACCURACY[candidate.get("task", "single_label")]
     accuracy = f"{word} {test['accuracy']:.4f}, between {test['accuracy_low']:.4f} and {test['accuracy_high']:.4f}"
     rows = [

@@ -46,7 +46,10 @@ def curves(images: pd.DataFrame, approved: Profile | None) -> list[Curve]:
     """Return a curve for each property that has two values among the images, rows of the manifest, and the approved."""
     then = of_profile(approved) if approved else {}
     values = dict(zip(properties.NAMES, properties.values(images), strict=True))
-    found = (_curve(name, values[name][~np.isnan(values[name])], then.get(name)) for name in PROPERTIES)
+    medians = dict(zip(properties.NAMES, approved.medians.tolist(), strict=True)) if approved else {}
+    found = (
+        _curve(name, values[name][~np.isnan(values[name])], then.get(name), medians.get(name)) for name in PROPERTIES
+    )
     return [curve for curve in found if curve is not None]
 
 
@@ -58,7 +61,7 @@ def of_profile(approved: Profile) -> dict[str, Quantiles]:
     return {name: (share[known], edges[known]) for name, share, edges, known in found if known.any()}
 
 
-def _curve(name: str, values: np.ndarray, approved: Quantiles | None) -> Curve | None:
+def _curve(name: str, values: np.ndarray, approved: Quantiles | None, was: float | None) -> Curve | None:
     if not len(values):
         return None
     now = np.quantile(values, SHARES)
@@ -70,11 +73,11 @@ def _curve(name: str, values: np.ndarray, approved: Quantiles | None) -> Curve |
         name=name,
         words=PROPERTIES[name],
         low=low,
-        middle=float(np.interp(0.5, SHARES, now)),
+        middle=float(drift.medians(values[None])[0]),
         high=high,
         now=_points(SHARES, now, low, high),
         approved=_points(approved[0], then, low, high) if approved else "",
-        was=float(np.interp(0.5, approved[0], then)) if approved else None,
+        was=was,
     )
 
 

@@ -10,7 +10,9 @@ the more the fewer groups they are. How much is measured, not assumed: whole gro
 the new ones might have been, again and again. `Null` keeps what 99 of 100 such draws do not exceed in any property.
 No group is drawn twice into one sample, for no batch holds one twice: with few groups those that do are far out.
 
-Shapes: P properties, K edges, C = 2 K + 1 cells, S strata, U units that are drawn whole, R draws.
+Shapes: P properties, K edges, C = 2 K + 1 cells, S strata, U units that are drawn whole, R draws. The classes part the
+images in Q ways into D parts: of a single-label set in one way, into as many as there are classes; of a multi-label set
+in a way for each class, into those that are in it and the others. See `profile.parts`.
 """
 
 from dataclasses import dataclass
@@ -49,6 +51,15 @@ def edges(values: np.ndarray) -> np.ndarray:
     return found
 
 
+def medians(values: np.ndarray) -> np.ndarray:
+    """Return the median of each property [P, N], a value that occurs, the lower one of two; NaN where there is none.
+
+    NaN are left out.
+    """
+    known = [of_property[~np.isnan(of_property)] for of_property in values]
+    return np.array([np.quantile(each, 0.5, method="inverted_cdf") if len(each) else np.nan for each in known])
+
+
 def cells(values: np.ndarray, edges: np.ndarray) -> np.ndarray:
     """Return the cell of each value [P, N], uint8 [N, P]: 2 k + 1 on edge k, even between edges, 0 below or NaN."""
     below = np.nan_to_num(values, nan=-np.inf)
@@ -85,22 +96,22 @@ def distances(counts: np.ndarray, strata: np.ndarray, reference: np.ndarray) -> 
     return apart
 
 
-def label_distance(classes: np.ndarray, approved: np.ndarray) -> np.ndarray:
-    """Return the share of the images that would need another class for the class shares to be the approved ones.
+def label_distance(parts: np.ndarray, approved: np.ndarray) -> np.ndarray:
+    """Return the share of the images that would need other classes, at the least, for all shares to be the approved.
 
-    That is the total variation distance [R] of counts [R, K] from counts [K]: for two classes the change of a share,
-    for many it does not vanish as each share does.
+    That is the total variation distance [R] of counts [R, Q, D] from counts [Q, D], the largest of those of the Q ways:
+    for two classes the change of a share, for many it does not vanish as each share does.
     """
-    own = classes / np.maximum(classes.sum(axis=1, keepdims=True), 1)
-    wanted = approved / max(approved.sum(), 1)
-    apart: np.ndarray = np.abs(own - wanted).sum(axis=1) / 2
+    own, wanted = (each / np.maximum(each.sum(axis=-1, keepdims=True), 1) for each in (parts, approved))
+    apart: np.ndarray = (np.abs(own - wanted).sum(axis=-1) / 2).max(axis=-1, initial=0)
     return apart
 
 
-def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.ndarray, seed: int) -> Null:
+def null(cells: np.ndarray, strata: np.ndarray, parts: np.ndarray, unit: np.ndarray, seed: int) -> Null:
     """Return the null distribution of draws of whole units from the approved images.
 
-    `cells` [N, P]; `strata` [N] in [0, S); `classes` bool [N, K]; `unit` int [N], which unit an image belongs to.
+    `cells` [N, P]; `strata` [N] in [0, S); `parts` [N, Q, D], 1 where an image is; `unit` int [N], which unit an image
+    belongs to.
     """
     random = np.random.default_rng(seed)
     names, unit = np.unique(unit, return_inverse=True)
@@ -113,12 +124,13 @@ def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.nd
     reference = cumulative(counts(cells[kept], strata[kept], strata.max() + 1))
     of_units = counts(cells[kept], of, len(chosen)).reshape(len(chosen), -1)
     strata_of_units = _table(of, strata[kept], len(chosen), len(reference))
-    classes_of_units = np.stack([np.bincount(of, each, len(chosen)) for each in classes[kept].T], axis=1)
+    columns = parts[kept].reshape(len(of), parts[0].size).T  # none where all images are in no class
+    parts_of_units = np.array([np.bincount(of, each, len(chosen)) for each in columns]).reshape(-1, len(chosen)).T
     limits: list[np.ndarray] = []
     label_limits: list[float] = []
     order = random.permuted(np.tile(np.arange(len(chosen)), (REDRAWS, 1)), axis=1)
-    approved = classes_of_units.sum(axis=0)
-    label_units = np.concatenate([classes_of_units, _extremes(approved) / len(chosen)])
+    approved = parts_of_units.sum(axis=0).reshape(parts.shape[1:])
+    label_units = np.concatenate([parts_of_units, _extremes(approved) / len(chosen)])
     label_order = random.permuted(np.tile(np.arange(len(label_units)), (REDRAWS, 1)), axis=1)
     for n_drawn in DRAWS:
         if n_drawn > max(1, len(chosen) // 2):  # too many of all for a draw to differ from them: by the law instead
@@ -131,7 +143,7 @@ def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.nd
         of_labels = _table(
             np.arange(REDRAWS).repeat(n_drawn), label_order[:, :n_drawn].ravel(), REDRAWS, len(label_units)
         )
-        labels = label_distance(of_labels @ label_units, approved)
+        labels = label_distance((of_labels @ label_units).reshape(REDRAWS, *approved.shape), approved)
         # A draw is a part of what it is compared with, and nearer to it by so much than new units are.
         nearer = np.sqrt(1 - min(n_drawn / len(chosen), 0.5))
         limits.append(_family(apart) / nearer)
@@ -140,13 +152,14 @@ def null(cells: np.ndarray, strata: np.ndarray, classes: np.ndarray, unit: np.nd
 
 
 def _extremes(approved: np.ndarray) -> np.ndarray:
-    """Return two samples [2, K] of as many images as the approved: all of the commonest class, all of the rarest.
+    """Return two samples [2, Q D] of as many images as the approved: all in the commonest part, all in the rarest.
 
     A few units do not show how far the next can be from them; a film of one class alone is drawn beside them, for each
     end, as the rule of succession counts a success and a failure more than were seen.
     """
-    ends: np.ndarray = np.eye(len(approved))[[approved.argmax(), approved.argmin()]] * approved.sum()
-    return ends
+    ends = np.stack([approved.argmax(axis=-1), approved.argmin(axis=-1)])
+    found: np.ndarray = np.eye(approved.shape[-1])[ends] * approved.sum(axis=-1, keepdims=True)
+    return found.reshape(2, -1)
 
 
 def _table(rows: np.ndarray, columns: np.ndarray, n_rows: int, n_columns: int) -> np.ndarray:

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,6 +74,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> Iterator[Any]:
 
 
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+# DVC reads 1e-3 as YAML 1.2 does, a number; to YAML 1.1, and so to PyYAML, it is a text.
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"), "-+0123456789"
+)
 
 
 def read_yaml(file: Path) -> Any:

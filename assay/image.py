@@ -72,13 +72,19 @@ def load(source: ImageFile.ImageFile) -> Image.Image:
 def _check_area(source: Image.Image) -> None:
     limit, area = Image.MAX_IMAGE_PIXELS, source.width * source.height
     if limit is not None and area > limit:
-        raise Undecodable(f"decompression bomb: {area:,} pixels, at most {limit:,}")
+        raise Undecodable(_bomb(area))
+
+
+def _bomb(area: int) -> str:
+    return f"decompression bomb: {area:,} pixels, at most {Image.MAX_IMAGE_PIXELS:,}"
 
 
 def _reason(error: Exception) -> str:
     """Return Pillow's complaint as one line that is the same in every process."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "not an image"
+    if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, twice as high, and met before ours
+        return _bomb(int(re.sub(r"\D*(\d+).*", r"\1", str(error))))
     text = re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))
     return text or type(error).__name__
 

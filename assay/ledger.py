@@ -7,6 +7,7 @@ that it came with). Growth adds rows; no row ever moves. Two that are found to b
 split keep it: `leaks` names the one that must not be used beside the other.
 """
 
+import hashlib
 from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
@@ -48,6 +49,12 @@ def read(file: Path) -> pd.DataFrame:
 
 def write(file: Path, ledger: pd.DataFrame) -> None:
     files.write_csv(file, ledger.sort_values(["batch", "sha256"]))
+
+
+def identity(ledger: pd.DataFrame) -> str:
+    """Return what stays of a ledger as it grows and forgets: a hash of the first batch; empty while there is none."""
+    first = ledger.loc[ledger["batch"] == 1, "sha256"]
+    return hashlib.sha256("\n".join(sorted(first)).encode()).hexdigest() if len(first) else ""
 
 
 def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float], near: pd.DataFrame) -> pd.DataFrame:

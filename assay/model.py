@@ -169,7 +169,7 @@ def _tell(epoch: int, epochs: int, word: str, logs: Mapping[str, float]) -> None
     if not all(math.isfinite(value) for value in logs.values()):
         raise AssayError(
             f"loss: {logs['loss']} on train and {logs['val_loss']} on val in epoch {epoch}; "
-            "a lower learning rate may help (params.yaml: train.learning_rate)"
+            "a lower rate or decay may help (params.yaml: train.learning_rate, train.weight_decay)"
         )
     print(
         f"epoch {epoch:>{len(str(epochs))}}/{epochs}  train: loss {logs['loss']:.4f}, {word} {logs['accuracy']:.4f}"

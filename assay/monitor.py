@@ -105,7 +105,7 @@ def _report(images: source.Source, rows: pd.DataFrame, approved: Profile | None,
     compared = survey.pixels(approved, usable, best.test if best else None) if approved else []
     compared += survey.predictions(test, usable) if test else []
     moved = [each for each in compared if each.has_moved]
-    shown = monitor_page.chosen(usable, moved, approved)
+    shown = monitor_page.chosen(usable, moved, approved, best.task if best else "single_label")
     results = _results(rows, compared, best, approved) | (_predicted(usable, best, test) if best and test else {})
     folder = FOLDER / "reports" / _name(images, results)
     shutil.rmtree(folder, ignore_errors=True)
@@ -129,8 +129,9 @@ def said(each: Comparison) -> str:
     """Return the comparison for people."""
     limit = f"the limit is {each.limit:g}"
     if each.name == "predicted classes":
-        shares = f"{each.of!r} {each.now:.1%}, of the test images {each.before:.1%}"
-        return f"{each.name}: {each.statistic:.1%} of the images are named another class, {limit}; most: {shares}"
+        apart, now, before = (f"{100 * share:.3g}%" for share in (each.statistic, each.now, each.before))
+        most = f"{each.of!r} {now}, of the test images {before}"
+        return f"{each.name}: {apart} of the images are named otherwise, {limit}; most: {most}"
     if each.name == "confidence":
         return f"{each.name}: {each.statistic:g} apart, {limit}; mean {each.now:g}, on the test images {each.before:g}"
     return f"{each.name}: {each.statistic:g} apart, {limit}; median {each.now:g}, approved {each.before:g}"

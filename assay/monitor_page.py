@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assay import distributions, drift, image, properties, report, survey
+from assay import distributions, drift, image, labels, properties, report, survey
 from assay.listing import Source
 from assay.profile import Profile
 from assay.survey import Comparison
@@ -26,10 +26,10 @@ class Group:
     said: tuple[str, ...]
 
 
-def chosen(rows: pd.DataFrame, moved: Sequence[Comparison], approved: Profile | None) -> list[Group]:
+def chosen(rows: pd.DataFrame, moved: Sequence[Comparison], approved: Profile | None, task: labels.Task) -> list[Group]:
     """Return the images to show, of rows that decode: for each property that moved the furthest, then the unsure."""
     groups = [_extreme(rows, each, approved) for each in moved if approved and each.name in properties.PIXELS]
-    groups += [_named(rows, each.of) for each in moved if each.of and each.now > each.before]
+    groups += [_named(rows, each.of, task) for each in moved if each.of and each.now > each.before]
     if rows["probability"].notna().any():
         least = rows.nsmallest(SHOWN, "probability", keep="first")
         said = tuple(f"{row.predicted or 'no class'}, {row.probability:.2f}" for row in least.itertuples())
@@ -46,11 +46,12 @@ def _extreme(rows: pd.DataFrame, moved: Comparison, approved: Profile) -> Group:
     return Group(title=f"{moved.name}: the most extreme", paths=tuple(rows["path"].iloc[places]), said=said)
 
 
-def _named(rows: pd.DataFrame, label: str) -> Group:
+def _named(rows: pd.DataFrame, name: str, task: labels.Task) -> Group:
     """Return the surest of the class that is named more often than before."""
-    surest = rows[rows["predicted"] == label].nlargest(SHOWN, "probability", keep="first")
+    is_named = rows["predicted"].map(lambda label: name in labels.names(label, task))
+    surest = rows[is_named].nlargest(SHOWN, "probability", keep="first")
     said = tuple(f"{each:.2f}" for each in surest["probability"])
-    return Group(title=f"named {label!r}: the surest", paths=tuple(surest["path"]), said=said)
+    return Group(title=f"named {name!r}: the surest", paths=tuple(surest["path"]), said=said)
 
 
 def render(

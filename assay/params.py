@@ -141,8 +141,8 @@ class Register:
 
 @dataclass(frozen=True, kw_only=True, config=_config)
 class Params:
-    seed: Annotated[int, Field(ge=0, strict=True)]
-    threads: Count
+    seed: Annotated[int, Field(ge=0, lt=2**32, strict=True)]  # NumPy and TensorFlow take no more
+    threads: Annotated[int, Field(gt=0, le=1024, strict=True)]
     paths: Paths
     ingest: Ingest
     gate: Gate

@@ -20,12 +20,12 @@ from assay.drift import Null
 from assay.errors import AssayError
 from assay.labels import Task
 
-FORMAT = 1  # of the file
+FORMAT = 2  # of the file
 SEED = 0  # of the redraws
 STRATA = 50  # labels that have distributions of their own; the rarer ones share one
 OTHERS = "(all others)"  # the name of that one
 FACTS = ("format", "mode", "channels", "bit_depth", "camera")
-DIGITS = 6  # significant ones of an edge
+DIGITS = 6  # significant ones of an edge and a median
 FEWEST_DELIVERIES = 3  # that say how much one differs from the next
 
 
@@ -39,6 +39,7 @@ class Profile:
     facts: dict[str, dict[str, int]]  # images, by what the file says: of each of FACTS
     least_maximum: int  # of the brightest values of the images, the lowest
     edges: np.ndarray  # [P, K], see assay/drift.py; P as in `properties.NAMES`
+    medians: np.ndarray  # [P], NaN where no image has the property
     strata: dict[str, np.ndarray]  # by label: counts [P, C]
     nulls: dict[str, Null]  # by what was drawn whole: image, group, batch (all of a delivery, see `deliveries`)
     auc: dict[str, dict[str, float]]  # by property and class, see assay/shortcuts.py
@@ -70,9 +71,10 @@ def build(rows: pd.DataFrame, task: Task, auc: pd.DataFrame, probe: pd.DataFrame
         facts={name: _counted(used[name]) for name in FACTS},
         least_maximum=int(used["maximum"].min()),
         edges=edges,
+        medians=np.array([_shortened(median) for median in drift.medians(values)]),
         strata=dict(zip(strata, drift.counts(cells, stratum, len(strata)), strict=True)),
         nulls={
-            name: drift.null(cells, stratum, marks, unit, SEED)
+            name: drift.null(cells, stratum, parts(marks.astype(int), 1, task), unit, SEED)
             for name, unit in units(used).items()
             if name != "batch" or len(np.unique(unit)) >= FEWEST_DELIVERIES
         },
@@ -130,8 +132,20 @@ def marked(label: "pd.Series[str]", task: Task) -> tuple[list[str], np.ndarray]:
     codes, distinct = pd.factorize(label)
     of_distinct = [labels.names(str(name), task) for name in distinct]
     every = sorted({name for names in of_distinct for name in names})
-    table = np.array([[name in names for name in every] for names in of_distinct], bool).reshape(-1, len(every))
+    table = np.array([[name in names for name in every] for names in of_distinct], bool).reshape(
+        len(distinct), len(every)
+    )
     return every, table[codes]
+
+
+def parts(counts: np.ndarray, n_images: int, task: Task) -> np.ndarray:
+    """Return into which parts the classes divide the images, as drift.py counts them; `counts` [..., K] of the classes.
+
+    [..., 1, K] of a single-label set; of a multi-label one [..., K, 2]: in the class, and not.
+    """
+    if task == "single_label":
+        return counts[..., None, :]
+    return np.stack([counts, n_images - counts], axis=-1)
 
 
 def identity(sha256: Iterable[str]) -> str:
@@ -141,8 +155,12 @@ def identity(sha256: Iterable[str]) -> str:
 
 def _rounded(edges: np.ndarray) -> np.ndarray:
     """Return the edges as the file has them: rounding may make two of them one."""
-    rounded = [np.unique([float(f"{edge:.{DIGITS}g}") for edge in row[np.isfinite(row)]]) for row in edges]
+    rounded = [np.unique([_shortened(edge) for edge in row[np.isfinite(row)]]) for row in edges]
     return np.stack([np.pad(row, (0, drift.EDGES - len(row)), constant_values=np.inf) for row in rounded])
+
+
+def _shortened(value: float) -> float:
+    return float(f"{value:.{DIGITS}g}")
 
 
 def _counted(column: "pd.Series[Any]") -> dict[str, int]:
@@ -161,6 +179,7 @@ def _plain(profile: Profile) -> dict[str, Any]:
     return asdict(profile) | {
         "format": FORMAT,
         "edges": {name: row[np.isfinite(row)].tolist() for name, row in zip(names, profile.edges, strict=True)},
+        "medians": {name: float(m) for name, m in zip(names, profile.medians, strict=True) if not np.isnan(m)},
         "strata": {
             label: {name: _trimmed(row) for name, row in zip(names, counts, strict=True)}
             for label, counts in profile.strata.items()
@@ -198,7 +217,8 @@ def _profile(content: dict[str, Any]) -> Profile:
     names = properties.NAMES
     if content.pop("format", None) != FORMAT or tuple(content["edges"]) != names:
         raise ValueError("of another form")
-    padded = {"edges": _padded(content["edges"], drift.EDGES, np.inf)}
+    medians = np.array([content["medians"].get(name, np.nan) for name in names])
+    arrays = {"edges": _padded(content["edges"], drift.EDGES, np.inf), "medians": medians}
     strata = {label: _padded(of, 2 * drift.EDGES + 1, 0) for label, of in content["strata"].items()}
     nulls = {
         unit: Null(
@@ -208,7 +228,7 @@ def _profile(content: dict[str, Any]) -> Profile:
         )
         for unit, null in content["nulls"].items()
     }
-    return Profile(**content | padded | {"strata": strata, "nulls": nulls})
+    return Profile(**content | arrays | {"strata": strata, "nulls": nulls})
 
 
 def _padded(rows: dict[str, list[float]], length: int, with_: float) -> np.ndarray:

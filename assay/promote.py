@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from assay import git, lock, publish, tracking, worktree
+from assay import git, lock, publish, release, tracking, worktree
 from assay.errors import AssayError
 
 
@@ -17,6 +17,7 @@ def promote(version: str, ref: str, home: Path = Path()) -> str:
     with lock.taken(f"promote {version}", home) as taken:
         if not taken:
             raise AssayError(f"promote: a retraining has this checkout ({lock.FILE} is locked); wait for its end")
+        release.check_version(version, home)
         worktree.remove(home)  # what a failed retraining left is begun anew: it has another champion to beat
         tree = worktree.ready(ref, home)
         tracking.checkout(tree.folder)

@@ -51,11 +51,12 @@ def champion_of(champions: list[dict[str, Any]], model_sha256: str) -> dict[str,
     return others[-1] if others else None
 
 
-def compare(champion: dict[str, Any], test: pd.DataFrame, index: Index, p: params.Register) -> Check:
+def compare(champion: dict[str, Any], test: pd.DataFrame, index: Index, ledger_id: str, p: params.Register) -> Check:
     """Return whether the model is no worse than the champion on the test images that both were measured on.
 
     `test`: one row per test image with `sha256`, `batch` (the number of its batch) and `correct`. No image ever leaves
-    the test split or joins an old batch, so the champion's test images are those up to its last batch. The p-value is
+    the test split or joins an old batch, so the champion's test images are those up to its last batch, unless that is
+    one of another ledger; `ledger_id`: `ledger.identity` of this one. The p-value is
     that of the exact one-sided McNemar test (doi.org/10.1007/BF02295996). It needs independent pairs: so of a
     multi-label set too it compares images (all classes right, or not) and not decisions, of which one image has many.
     """
@@ -64,6 +65,9 @@ def compare(champion: dict[str, Any], test: pd.DataFrame, index: Index, p: param
         text = f"champion {champion['version']} was made for other labels: {its_task}, and this model for {index.task}"
         return Check(name="champion", passed=False, text=text)
     both = test[test["batch"] <= champion["last_batch"]]
+    if champion.get("ledger", ledger_id) != ledger_id:
+        text = f"champion {champion['version']} was tested on images of another ledger: none is known to be in common"
+        return Check(name="champion", passed=False, text=text)
     if both.empty:
         return Check(name="champion", passed=False, text=f"no test image in common with champion {champion['version']}")
     champion_correct = ~both["sha256"].isin(champion["errors"])

@@ -49,13 +49,19 @@ def promote(version: str, p: params.Params) -> str:
 
     An older version may be named to go back to it. Raises `AssayError` like `release`.
     """
-    if not git.has(f"{ARTIFACT}@{version}"):
-        known = git.run("tag", "--list", f"{ARTIFACT}@v*", "--sort=-v:refname").split()[:5]
-        raise AssayError(f"promote: no version {version!r}; there are {', '.join(known) or 'none'}")
+    check_version(version)
     made = _check_up_to_date(p)
     _crown(version, candidate_of(version, p), p.paths)
     _commit(made, f"Promote {ARTIFACT} {version}", "by hand, as `assay promote` was told")
     return f"{ARTIFACT} {version} {'is now the champion' if _assign(version) else 'was the champion already'}"
+
+
+def check_version(version: str, folder: Path = Path()) -> None:
+    """Raise `AssayError` if nothing was released as the version."""
+    if not git.has(f"{ARTIFACT}@{version}", folder):
+        known = git.run("tag", "--list", f"{ARTIFACT}@v*", "--sort=-v:refname", folder=folder).split()
+        there = ", ".join(tag.partition("@")[2] for tag in known[:5]) + (", ..." if len(known) > 5 else "")
+        raise AssayError(f"promote: no version {version!r}; {f'there are {there}' if known else 'none was released'}")
 
 
 def _check_up_to_date(p: params.Params) -> list[str]:
@@ -89,6 +95,7 @@ def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None
         "task": candidate["task"],
         "classes": candidate["classes"],
         "last_batch": candidate["last_batch"],
+        **{key: candidate[key] for key in ("ledger",) if key in candidate},  # older ones have none
         "errors": candidate["errors"],
     }
     files.write_json(paths.champions, [*champions, champion])

@@ -59,8 +59,7 @@ def pixels(approved: Profile, rows: pd.DataFrame, test: pd.DataFrame | None) -> 
     limit = limits(approved.nulls, drawn(rows["group"], approved.nulls, approved.n_images), "properties")
     for place in np.flatnonzero(apart > limit):
         apart[place] = unexplained(now[place], reference[:, place], shares, slack)
-    middles = [_medians(edges) for edges in (approved.edges, drift.edges(values))]
-    columns = zip(properties.NAMES, apart, limit, *middles, strict=True)
+    columns = zip(properties.NAMES, apart, limit, approved.medians, drift.medians(values), strict=True)
     found = [_comparison(*column) for column in columns if column[0] in properties.PIXELS]
     return [each for each in found if not np.isnan([each.before, each.now]).any()]
 
@@ -127,6 +126,7 @@ def seen(test: pd.DataFrame, task: labels.Task) -> Seen:
     cells = drift.cells(probability, edges)
     stratum = profile.stratum_of(test["predicted"], strata)
     names, marks = profile.marked(test["predicted"], task)
+    parts = profile.parts(marks.astype(int), 1, task)
     units = {"image": np.arange(len(test)), "group": profile.groups(test)}
     return Seen(
         task=task,
@@ -135,7 +135,7 @@ def seen(test: pd.DataFrame, task: labels.Task) -> Seen:
         reference=drift.cumulative(drift.counts(cells, stratum, len(strata))),
         classes=pd.Series(marks.sum(axis=0), index=names),
         mean=float(probability.mean()),
-        nulls={name: drift.null(cells, stratum, marks, unit, SEED) for name, unit in units.items()},
+        nulls={name: drift.null(cells, stratum, parts, unit, SEED) for name, unit in units.items()},
         n_images=len(test),
     )
 
@@ -144,15 +144,20 @@ def predictions(test: Seen, rows: pd.DataFrame) -> list[Comparison]:
     """Return the comparisons `predicted classes` and `confidence` of rows with predicted, probability and group."""
     n_drawn = drawn(rows["group"], test.nulls, test.n_images)
     counts = class_counts(test, rows)
-    before, now = counts["test"].to_numpy(), counts["now"].to_numpy()
-    was, shares = (each / max(each.sum(), 1) for each in (before, now))
-    most = int(np.abs(shares - was).argmax())
-    moved = float(drift.label_distance(now[None], before)[0])
+    then, now = (
+        profile.parts(counts[name].to_numpy(), n, test.task)
+        for name, n in (("test", test.n_images), ("now", len(rows)))
+    )
+    moved = float(drift.label_distance(now[None], then)[0])
+    shares = counts / [test.n_images, len(rows)]
+    apart = (shares["now"] - shares["test"]).abs()
+    most = str(apart.idxmax()) if len(apart) else ""  # in none of the classes, all of them
+    before, after = shares.loc[most] if most else (0, 0)
     of_classes = limits(test.nulls, n_drawn, "labels")[0]
     of_confidence = limits(test.nulls, n_drawn, "properties")[0]
     mean = float(rows["probability"].mean())
     return [
-        _comparison("predicted classes", moved, of_classes, was[most], shares[most], str(counts.index[most])),
+        _comparison("predicted classes", moved, of_classes, before, after, most),
         _comparison("confidence", _apart(test, rows), of_confidence, test.mean, mean),
     ]
 
@@ -199,12 +204,6 @@ def limits(nulls: Mapping[str, Null], n_drawn: Mapping[str, float], of: str) -> 
     found = [drift.limit(np.atleast_2d(getattr(null, of)), null.n_units, n_drawn[name]) for name, null in nulls.items()]
     most: np.ndarray = np.maximum(np.max(found, axis=0), LEAST)
     return most
-
-
-def _medians(edges: np.ndarray) -> np.ndarray:
-    """Return the middle of the finite edges of each property [P, K], NaN where there are none."""
-    finite = [row[np.isfinite(row)] for row in edges]
-    return np.array([row[len(row) // 2] if len(row) else np.nan for row in finite])
 
 
 def _comparison(name: str, statistic: float, limit: float, before: float, now: float, of: str = "") -> Comparison:

@@ -62,6 +62,7 @@ def open_table(name: str, table: str, options: dict[str, str]) -> Source:
 def open_unlabelled(name: str, table: str) -> Source:
     """Return the source of a table of images without classes: its columns `path` and perhaps `group`, no other."""
     rows = _read(name, table)
+    _check_column(name, "path", rows, "which images without labels must stand in")
     paths, groups = (_texts(name, column, rows, {}) for column in ("path", "group"))
     listed = enumerate(zip(paths, groups, strict=True), 1)
     folder = places.parent(table)
@@ -219,13 +220,13 @@ def _read_image(entry: Entry) -> bytes:
     return places.read(entry.place)
 
 
-def _check_column(name: str, column: str, rows: pd.DataFrame) -> None:
-    """Raise `AssayError` with the nearest column that there is if this one is not."""
+def _check_column(name: str, column: str, rows: pd.DataFrame, knob: str = "") -> None:
+    """Raise `AssayError` with the nearest column that there is if this one is not; `knob`: what to do about it."""
     known = [str(each) for each in rows]
     if column in known:
         return
     close = difflib.get_close_matches(column, known, n=1)
     meant = f"; did you mean {close[0]!r}?" if close else ""
-    options = ", ".join(map(option, ("path", *LABELS, *OPTIONAL)))
+    knob = knob or f"assay snapshot {', '.join(map(option, ('path', *LABELS, *OPTIONAL)))}"
     has = ", ".join(map(repr, known)) or "none"
-    raise AssayError(f"{name}: no column {column!r}; it has {has}{meant} (assay snapshot {options})")
+    raise AssayError(f"{name}: no column {column!r}; it has {has}{meant} ({knob})")

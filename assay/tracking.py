@@ -108,7 +108,7 @@ def set_cache(folder: Path, cache: Path) -> None:
 
 def due(folder: Path) -> list[str]:
     """Return the stages that `dvc repro` would run first; none if all are up to date, here or in a remote."""
-    with opened("retrain", folder) as repo, _quiet():
+    with opened("pipeline", folder) as repo, _quiet():
         try:
             return [stage.name for stage in repo.reproduce(str(folder / PIPELINE), dry=True, allow_missing=True)]
         except ReproductionError as error:  # a stage after one that would run has no inputs yet

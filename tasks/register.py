@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from assay import files, gate, labels, manifest, params, records, registry, report, stage
+from assay import files, gate, labels, ledger, manifest, params, records, registry, report, stage
 
 
 def main(p: params.Params) -> None:
@@ -16,7 +16,8 @@ def main(p: params.Params) -> None:
     model_sha256 = files.sha256(p.paths.model)
     champion = registry.champion_of(files.read_json(p.paths.champions), model_sha256)
     checks = registry.absolute_checks(metrics, index.task, p.register)
-    checks += [registry.compare(champion, test, index, p.register)] if champion else []
+    ledger_id = ledger.identity(ledger.read(p.paths.ledger))
+    checks += [registry.compare(champion, test, index, ledger_id, p.register)] if champion else []
     candidate = {
         "verdict": registry.verdict(checks),
         "checks": [asdict(check) for check in checks],
@@ -27,6 +28,7 @@ def main(p: params.Params) -> None:
         "data": {"manifest": files.sha256(p.paths.manifest)},
         "split": {"test": hashlib.sha256("".join(test["sha256"]).encode()).hexdigest(), "n_test_images": len(test)},
         "last_batch": int(test["batch"].max()),
+        "ledger": ledger_id,
         "errors": test.loc[~test["correct"], "sha256"].tolist(),
     }
     files.write_json(p.paths.candidate, candidate)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from assay import drift
+from assay import drift, profile
 
 
 def one_stratum(values: np.ndarray, approved: np.ndarray) -> float:
@@ -59,11 +59,23 @@ def test_other_class_shares_are_no_drift_of_pixels_but_of_labels() -> None:
     counts = drift.counts(drift.cells(new, edges), np.zeros(100, int), 1)
     assert drift.distances(counts, np.array([[90, 10]]), reference) == pytest.approx(0)
     assert drift.distances(counts, np.array([[50, 50]]), reference) == pytest.approx(0.4)
-    assert drift.label_distance(np.array([[90, 10]]), np.array([100, 100])) == pytest.approx(0.4)
+    assert drift.label_distance(np.array([[[90, 10]]]), np.array([[100, 100]])) == pytest.approx(0.4)
 
 
 def test_label_distance_counts_new_and_lost_classes() -> None:
-    assert drift.label_distance(np.array([[0, 5, 5], [5, 5, 0]]), np.array([7, 7, 0])) == pytest.approx([0.5, 0])
+    assert drift.label_distance(np.array([[[0, 5, 5]], [[5, 5, 0]]]), np.array([[7, 7, 0]])) == pytest.approx([0.5, 0])
+
+
+def test_label_distance_of_a_multi_label_set_is_that_of_the_class_that_moved_most() -> None:
+    """Fewer marks of every class alike: their proportions to each other are as before, and the images are not."""
+    before, now = (profile.parts(np.array(marks), 100, "multi_label") for marks in ([40, 40, 20], [20, 20, 10]))
+    assert drift.label_distance(now[None], before) == pytest.approx(0.2)
+
+
+def test_median_is_a_value_that_occurs_however_often() -> None:
+    values = np.array([[0.0] * 45 + [16] * 40 + [17, 18, 19] * 5, [np.nan] * 98 + [2, 1]])
+    assert drift.medians(values).tolist() == [16, 1]
+    assert np.isnan(drift.medians(np.full((1, 3), np.nan))).all()
 
 
 def grouped(random: np.random.Generator, n_groups: int, size: int, between: float) -> tuple[np.ndarray, np.ndarray]:
@@ -75,7 +87,7 @@ def grouped(random: np.random.Generator, n_groups: int, size: int, between: floa
 def null_of(values: np.ndarray, unit: np.ndarray) -> drift.Null:
     n = len(values)
     cells = drift.cells(values[None], drift.edges(values[None]))
-    return drift.null(cells, np.zeros(n, int), np.ones((n, 1), bool), unit, seed=0)
+    return drift.null(cells, np.zeros(n, int), np.ones((n, 1, 1), int), unit, seed=0)
 
 
 def test_limit_of_single_images_is_that_of_kolmogorov() -> None:
@@ -116,10 +128,10 @@ def test_few_groups_that_differ_much_do_not_hide_a_batch_that_is_like_none_of_th
 def test_one_film_of_one_class_is_no_drift_of_the_shares_and_a_batch_of_such_films_is() -> None:
     """Twenty films that are all alike do not say that the next one is."""
     marks = np.tile(np.arange(40) < 4, 20)
-    both = np.stack([marks, ~marks], axis=1)
+    both = np.stack([marks, ~marks], axis=1)[:, None].astype(int)
     null = drift.null(np.zeros((800, 1), np.uint8), np.zeros(800, int), both, np.arange(20).repeat(40), seed=0)
     limit = drift.limit(null.labels[None], null.n_units, 4)[0]
-    one, four = drift.label_distance(np.array([[40 + 3 * 4, 3 * 36], [160, 0]]), both.sum(axis=0))
+    one, four = drift.label_distance(np.array([[[40 + 3 * 4, 3 * 36]], [[160, 0]]]), both.sum(axis=0))
     assert one < limit < four / 2
 
 

@@ -36,6 +36,19 @@ def test_keys_may_be_merged_from_an_anchor(tmp_path: Path) -> None:
     assert read(tmp_path, text) == {"base": {"a": 1, "b": 2}, "other": {"a": 1, "b": 3}}
 
 
+def test_numbers_are_those_that_dvc_reads(tmp_path: Path) -> None:
+    assert read(tmp_path, "[1e-3, 1E5, -2.e+1, 1.0e-3, 1, e5, 1e, v1e5]") == [
+        1e-3,
+        1e5,
+        -20,
+        1e-3,
+        1,
+        "e5",
+        "1e",
+        "v1e5",
+    ]
+
+
 def test_text_that_is_not_utf_8_is_told_with_its_file(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_bytes(b"a: \xff")
     with pytest.raises(AssayError, match=r"a\.yaml: not YAML"):

@@ -7,7 +7,7 @@ from cases import as_approved, images
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay import drift, survey
+from assay import drift, monitor_page, survey
 from assay.profile import Profile
 
 LABELS = ("cat", "dog", "owl")
@@ -79,6 +79,48 @@ def test_other_class_shares_are_those_of_the_prediction_alone(approved: Profile,
     assert moved(approved, owls, None) == {"pixels": set()}
     (shares,) = [each for each in survey.predictions(test_set[1], owls) if each.of]
     assert (shares.of, shares.now) == ("owl", pytest.approx(0.85, abs=0.06))
+
+
+SETS = ("", "cat", "cat|dog", "cat|dog|owl", "dog", "owl")
+
+
+def named(random: np.random.Generator, n: int, shares: tuple[float, ...]) -> pd.DataFrame:
+    """Return images whose predicted labels are of a multi-label set, `shares` of SETS."""
+    predicted = random.choice(SETS, n, p=shares)
+    return pd.DataFrame({"predicted": predicted, "probability": random.beta(12, 1, n).round(6), "group": ""})
+
+
+def test_classes_of_a_multi_label_set_are_told_by_the_share_of_the_images_in_them() -> None:
+    random = np.random.default_rng(5)
+    usual = (0.2, 0.2, 0.15, 0.05, 0.2, 0.2)
+    test = survey.seen(named(random, 400, usual), "multi_label")
+    silent = [survey.predictions(test, named(random, 300, usual))[0] for _ in range(100)]
+    assert sum(each.has_moved for each in silent) <= 4  # of 100: with a rate of 1 % more are seen once in 300 times
+    # All classes become as much rarer, or commoner: among the marks nothing moves.
+    for shares, most in [((0.8, 0.05, 0.0375, 0.0125, 0.05, 0.05), 0.3), ((0.02, 0.02, 0.02, 0.9, 0.02, 0.02), 0.6)]:
+        found = survey.predictions(test, named(random, 300, shares))[0]
+        assert found.has_moved
+        assert (
+            abs(found.now - found.before) == pytest.approx(found.statistic, abs=1e-3) == pytest.approx(most, abs=0.12)
+        )
+    green = survey.predictions(test, named(random, 300, (0, 0.2, 0.35, 0.05, 0.4, 0)))[0]
+    assert (green.of, green.has_moved) == ("dog", True)
+    assert green.now == pytest.approx(0.8, abs=0.06)
+
+
+def test_images_that_are_all_in_no_class_are_no_drift_beside_such() -> None:
+    random = np.random.default_rng(6)
+    nothing = (1.0, 0, 0, 0, 0, 0)
+    test = survey.seen(named(random, 100, nothing), "multi_label")
+    found = survey.predictions(test, named(random, 50, nothing))[0]
+    assert (found.of, found.has_moved, found.before, found.now) == ("", False, 0, 0)
+
+
+def test_surest_images_of_a_class_are_those_that_are_in_others_too() -> None:
+    rows = pd.DataFrame({"path": list("abc"), "predicted": ["cat|dog", "dog", "cat"], "probability": [0.9, 0.8, 0.7]})
+    more = survey.Comparison(name="predicted classes", statistic=0.5, limit=0.1, before=0.1, now=0.6, of="cat")
+    groups = monitor_page.chosen(rows, [more], None, "multi_label")
+    assert (groups[0].title, groups[0].paths) == ("named 'cat': the surest", ("a", "c"))
 
 
 def test_images_without_a_group_are_taken_to_come_in_groups_as_the_approved_do(approved: Profile) -> None:
