@@ -13,7 +13,7 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 PR_SET_PDEATHSIG = 1
 
 
-def run(*arguments: str, folder: Path = Path(), about: str = "git") -> str:
+def run(*arguments: str, folder: Path = Path(), about: str = "git", **environment: str) -> str:
     """Return what git printed in the folder; raises `AssayError` that begins with `about` if it refuses."""
     command = ["git", *arguments]
     done = subprocess.run(
@@ -22,13 +22,23 @@ def run(*arguments: str, folder: Path = Path(), about: str = "git") -> str:
         capture_output=True,
         text=True,
         check=False,
-        env=os.environ | {"LC_ALL": "C"},
+        env=os.environ | {"LC_ALL": "C"} | environment,
         preexec_fn=_end_with_parent,
     )
     if done.returncode:
         said = done.stderr.strip() or done.stdout.strip() or f"ended with {done.returncode}"
         raise AssayError(f"{about}: git {arguments[0]}: {said}")
     return done.stdout.rstrip("\n")
+
+
+def talk(*arguments: str, folder: Path = Path(), about: str = "git") -> str:
+    """Return what `run` does of a command that talks to a remote; its address may be a relative path.
+
+    In a worktree too that is one from the checkout that it belongs to, where git would take it from the worktree.
+    """
+    own = run("rev-parse", "--absolute-git-dir", folder=folder, about=about)
+    first = run("worktree", "list", "--porcelain", folder=folder, about=about).splitlines()[0]
+    return run(*arguments, folder=Path(first.removeprefix("worktree ")), about=about, GIT_DIR=own)
 
 
 def _end_with_parent() -> None:

@@ -16,7 +16,7 @@ def publish(branch: str, folder: Path = Path()) -> list[str]:
         done.append(f"data to {data}")
     if remote := git.remote(folder):
         refs = [f"refs/heads/{branch}", *_tags(branch, folder)]
-        git.run("push", "--quiet", "--atomic", remote, *refs, folder=folder, about="publish")
+        git.talk("push", "--quiet", "--atomic", remote, *refs, folder=folder, about="publish")
         done.append(f"{branch} and {len(refs) - 1} tags to {remote}")
     return done
 
@@ -28,9 +28,15 @@ def _tags(branch: str, folder: Path) -> list[str]:
 
 
 def is_published(branch: str, folder: Path = Path()) -> bool:
-    """Say whether the branch is at the remote as it is here; yes where no remote is set."""
+    """Say whether the branch is at the remote as it is here; yes where no remote is set.
+
+    The remote is asked only if the last fetch or push did not tell. Raises `AssayError` if it does not answer.
+    """
     remote = git.remote(folder)
-    if not remote:
+    if not remote or branch.startswith(f"{remote}/"):
         return True
-    there = git.run("ls-remote", remote, f"refs/heads/{branch}", folder=folder, about="publish").split()
-    return there[:1] == [git.run("rev-parse", branch, folder=folder)]
+    here, seen = git.run("rev-parse", branch, folder=folder), f"refs/remotes/{remote}/{branch}"
+    if git.has(seen, folder) and git.run("rev-parse", seen, folder=folder) == here:
+        return True
+    there = git.talk("ls-remote", remote, f"refs/heads/{branch}", folder=folder, about="publish").split()
+    return there[:1] == [here]

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import dvc.api
+from dvc.config_schema import RelPath
 from dvc.exceptions import (
     CheckoutError,
     DownloadError,
@@ -100,10 +101,21 @@ def _quiet() -> Iterator[None]:
             logger.setLevel(level)
 
 
-def set_cache(folder: Path, cache: Path) -> None:
-    """Have the checkout use a cache that lies elsewhere; not in git."""
-    with Repo(str(folder)) as repo, repo.config.edit("local") as settings:
-        settings.setdefault("cache", {})["dir"] = str(cache)
+def share(home: Path, folder: Path) -> None:
+    """Have the worktree in `folder` use the cache and the remotes of its home; not in git.
+
+    What is a relative path there is one from there. It stays relative: DVC writes no letter beyond ASCII.
+    """
+    with opened("retrain", home) as repo:
+        cache = RelPath(repo.cache.local_cache_dir)
+        remotes = {
+            name: {key: value for key, value in remote.items() if isinstance(value, RelPath)}
+            for name, remote in repo.config["remote"].items()
+        }
+    with opened("retrain", folder) as repo, repo.config.edit("local") as settings:
+        settings.setdefault("cache", {})["dir"] = cache
+        for name, paths in remotes.items():
+            settings.setdefault("remote", {}).setdefault(name, {}).update(paths)
 
 
 def due(folder: Path) -> list[str]:

@@ -58,13 +58,15 @@ def _unlock(home: Path) -> None:
 
 
 def last(ref: str, home: Path = Path()) -> str | None:
-    """Return the newest retraining's branch that is not part of the ref yet; None if all are."""
+    """Return the newest retraining's branch that is not part of the ref yet, here or at the remote; None: all are."""
+    remote = git.remote(home)
     listed = git.run(
         "for-each-ref",
         "--sort=-committerdate",
         f"--no-merged={ref}",
         "--format=%(objectname) %(refname:short)",
-        f"refs/heads/{BRANCHES}",
+        f"refs/heads/{BRANCHES}",  # the first of two of one commit
+        *([f"refs/remotes/{remote}/{BRANCHES}"] if remote else []),
         folder=home,
     ).splitlines()
     branches = [line.split() for line in listed]
@@ -96,17 +98,15 @@ def _merge(branch: str, ref: str, folder: Path) -> None:
         git.run("merge", "--quiet", "-X", "theirs", "-m", message, branch, folder=folder, about="retrain")
     except AssayError as error:
         git.run("merge", "--abort", folder=folder)
-        raise AssayError(f"{error}; merge {branch} into {ref} by hand, or delete it: git branch -D {branch}") from None
+        raise AssayError(f"{error}; merge {branch} into {ref} by hand, or delete it, here and at the remote") from None
 
 
 def share(home: Path, folder: Path) -> None:
-    """Give the worktree DVC's cache and local settings, and a memo that outlives it."""
-    with tracking.opened("retrain", home) as repo:
-        cache = repo.cache.local_cache_dir
+    """Give the worktree DVC's cache, remotes and local settings, and a memo that outlives it."""
     settings = home / ".dvc/config.local"
     if settings.exists():
         shutil.copy(settings, folder / ".dvc/config.local")
-    tracking.set_cache(folder, Path(cache))
+    tracking.share(home, folder)
     (home / MEMO).mkdir(parents=True, exist_ok=True)
     alerts = home / outbox.FOLDER  # one outbox, so that one cause is told once, here or there
     alerts.mkdir(parents=True, exist_ok=True)

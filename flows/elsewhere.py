@@ -48,7 +48,7 @@ def _stage(name: str, branch: str) -> State[Any]:
     os.environ.update(git.signature())  # the machine of a worker may have no name for its user
     if git.run("status", "--porcelain", folder=folder):
         git.run("commit", "--quiet", "-m", f"Run {name}", folder=folder, about=name)
-        git.run("push", "--quiet", remote, f"HEAD:refs/heads/{branch}", folder=folder, about=name)
+        git.talk("push", "--quiet", remote, f"HEAD:refs/heads/{branch}", folder=folder, about=name)
     return Completed(name=end.name, message=end.message)
 
 

@@ -46,7 +46,7 @@ def run(declared: list[dag.Stage], folder: Path, name: str) -> Ends:
                 elsewhere.make(each, declared, folder)
     finally:
         try:
-            git.run("push", "--quiet", remote, "--delete", branch, folder=folder, about="retrain")
+            git.talk("push", "--quiet", remote, "--delete", branch, folder=folder, about="retrain")
         except AssayError as error:  # the next retraining of this snapshot overwrites it
             get_run_logger().warning("%s", error)
     return ends
@@ -64,7 +64,7 @@ def _push(remote: str, branch: str, folder: Path) -> None:
     tree = git.run("write-tree", folder=folder)
     commit = git.run("commit-tree", tree, "-p", "HEAD", "-m", "What is to be run", folder=folder, about="retrain")
     git.run("reset", "--quiet", folder=folder)
-    git.run("push", "--quiet", "--force", remote, f"{commit}:refs/heads/{branch}", folder=folder, about="retrain")
+    git.talk("push", "--quiet", "--force", remote, f"{commit}:refs/heads/{branch}", folder=folder, about="retrain")
 
 
 def _there(each: dag.Stage, branch: str, folder: Path) -> State[Any]:
@@ -83,7 +83,7 @@ def _there(each: dag.Stage, branch: str, folder: Path) -> State[Any]:
 
 def _take(remote: str, branch: str, folder: Path) -> None:
     """Put what the stages made in the folder; no commit of theirs becomes part of its branch."""
-    git.run("fetch", "--quiet", remote, branch, folder=folder, about="retrain")
+    git.talk("fetch", "--quiet", remote, branch, folder=folder, about="retrain")
     git.run("checkout", "--quiet", "FETCH_HEAD", "--", ".", folder=folder)
     git.run("reset", "--quiet", folder=folder)
     tracking.checkout(folder)

@@ -90,7 +90,7 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) ->
     """Do all that is done in the worktree."""
     name = snapshot(tree.folder)
     last = worktree.last(ref)
-    if not tree.continued and not _reasons(tree.folder, last):
+    if not _reasons(tree, last):
         return Completed(name="Skipped", message="nothing is new since the last retraining")
     fetch(tree.folder)
     declared = dag.stages(tree.folder)
@@ -120,15 +120,21 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) ->
     return _publish(tree, f"{worktree.BRANCHES}{name}", last, approval, kept / p.paths.evaluation.name / "index.html")
 
 
-def _reasons(folder: Path, last: str | None) -> list[str]:
+def _reasons(tree: worktree.Worktree, last: str | None) -> list[str]:
     """Return why there is something to do: a changed source, stages out of date, or an end that was not reached."""
-    status = git.run("status", "--porcelain", folder=folder)
-    reasons = ["the source changed"] if status else [f"{name} is out of date" for name in tracking.due(folder)]
+    status = git.run("status", "--porcelain", folder=tree.folder)
+    reasons = ["the source changed"] if status else [f"{name} is out of date" for name in tracking.due(tree.folder)]
+    if not reasons and _head(tree) != tree.base:
+        reasons = ["a run ended before its end"]
     if not reasons and last and not _is_finished(last):
         reasons = [f"{last} was not released or published"]
     if reasons:
         get_run_logger().info("to do: %s", "; ".join(reasons))
     return reasons
+
+
+def _head(tree: worktree.Worktree) -> str:
+    return git.run("rev-parse", "HEAD", folder=tree.folder)
 
 
 def _is_finished(branch: str) -> bool:
@@ -143,8 +149,7 @@ def _publish(tree: worktree.Worktree, branch: str, last: str | None, approval: b
     Where they made nothing new, the `last` retraining may still have to be sent: its push was refused.
     """
     commit(tree.folder, branch, approval)
-    is_new = tree.continued or git.run("rev-parse", "HEAD", folder=tree.folder) != tree.base
-    if not is_new and (branch != last or publish.is_published(branch, HOME)):
+    if _head(tree) == tree.base and (branch != last or publish.is_published(branch, HOME)):
         git.run("switch", "--quiet", "--detach", folder=tree.folder)
         if branch != last:
             git.run("branch", "--quiet", "-D", branch, folder=tree.folder)
@@ -181,7 +186,7 @@ def checkout(ref: str) -> worktree.Worktree:
     """Return the worktree to work in."""
     if remote := git.remote(HOME):
         try:
-            git.run("fetch", "--quiet", "--tags", remote, folder=HOME, about="retrain")
+            git.run("fetch", "--quiet", "--prune", "--tags", remote, folder=HOME, about="retrain")
         except AssayError as error:  # what is here is retrained then
             get_run_logger().warning("%s", error)
     tree = worktree.ready(ref, HOME)

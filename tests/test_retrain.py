@@ -132,9 +132,9 @@ def test_held_model_is_told_and_waits_for_a_person(checkout: Path, retrain: Retr
         assert "v0.0.2 is not the champion" in retrain(code=4, **{alert.URLS: url})
     assert [each["title"] for each in received] == [f"Assay: model v0.0.{n} is held" for n in (1, 2)]
     assert "- accuracy 0.09" in received[1]["message"]
-    assert "no version 'v9'; there are classifier@v0.0.2, classifier@v0.0.1" in toy.run(
-        checkout, "assay", "promote", "v9", code=1
-    )
+    assert "no version 'v9'; there are v0.0.2, v0.0.1" in toy.run(checkout, "assay", "promote", "v9", code=1)
+    assert not any("v9" in branch for branch in toy.branches(checkout))
+    assert clean(checkout)
     toy.run(checkout, "assay", "promote", "v0.0.2")
     assert "is now the champion" in toy.run(checkout, "assay", "promote", "v0.0.1")
     assert "nothing is new" in retrain(code=5)
@@ -179,6 +179,28 @@ def test_wrong_ref_and_lost_source_are_one_line(checkout: Path, retrain: Retrain
     printed = retrain(code=1)
     assert "no such folder" in printed
     assert "Traceback" not in printed
+
+
+def test_run_after_a_lost_source_is_skipped_where_nothing_is_new(checkout: Path, retrain: Retrain) -> None:
+    retrain()
+    branches = toy.branches(checkout)
+    (checkout.parent / "images").rename(checkout.parent / "away")
+    retrain(code=1)
+    (checkout.parent / "away").rename(checkout.parent / "images")
+    assert "nothing is new" in retrain(code=5)
+    assert toy.branches(checkout) == branches
+    assert clean(checkout)
+
+
+def test_place_with_letters_beyond_ascii_and_a_space(checkout: Path, server: str, retrain: Retrain) -> None:
+    place = checkout.parent.parent / "mein café"
+    checkout.parent.rename(place)
+    there = place / "checkout"
+    toy.run(there, "assay", "snapshot", str(place / "images"))
+    toy.run(there, "git", "commit", "-qam", "moved")
+    assert "v0.0.1 is the champion" in toy.run(there, "flows.retrain", PREFECT_API_URL=server)
+    assert "was the champion already" in toy.run(there, "assay", "promote", "v0.0.1")
+    assert clean(there)
 
 
 class TestRemotes:
@@ -254,6 +276,53 @@ class TestRemotes:
                 file.unlink()
         retrain()
         assert toy.branches(checkout)[0] in self.there(remotes)
+
+    def test_relative_remotes_are_those_of_the_checkout_and_not_of_its_worktree(
+        self, remotes: Path, checkout: Path, retrain: Retrain
+    ) -> None:
+        toy.run(checkout, "git", "remote", "set-url", "origin", "../remote.git")
+        toy.run(checkout, "dvc", "remote", "remove", "-q", "--local", "store")
+        toy.run(checkout, "dvc", "remote", "add", "-q", "-d", "store", "../store")
+        toy.run(checkout, "git", "commit", "-qam", "remote")
+        retrain()
+        (branch,) = toy.branches(checkout)
+        assert branch in self.there(remotes)
+        toy.run(remotes, "git", "clone", "-q", "-b", branch, "remote.git", "clone")
+        toy.run(remotes / "clone", "dvc", "pull", "-q")
+        assert (remotes / "clone/models/model.keras").exists()
+        assert not list((checkout / ".assay/retrain").glob("*store*"))
+
+    def test_new_machine_stands_on_what_the_old_one_published(
+        self, remotes: Path, checkout: Path, server: str, retrain: Retrain
+    ) -> None:
+        retrain()
+        (branch,) = toy.branches(checkout)
+        (remotes / "new").mkdir()
+        (remotes / "new/does").mkdir()
+        toy.run(remotes, "git", "clone", "-q", "remote.git", "new/checkout")
+        new = remotes / "new/checkout"
+        toy.run(new, "dvc", "remote", "add", "-q", "--local", "-d", "store", str(remotes / "store"))
+        there = {"PREFECT_API_URL": server}
+        assert "nothing is new" in toy.run(new, "flows.retrain", code=5, **there)
+        next((remotes / "images/ape").iterdir()).unlink()
+        toy.run(new, "flows.retrain", code=4, **there)
+        (second,) = toy.branches(new)
+        assert toy.run(new, "git", "merge-base", "--is-ancestor", f"origin/{branch}", second) == ""
+        assert "nothing is new" in retrain(code=5)
+        toy.run(new, "git", "push", "-q", "origin", "--delete", branch, second)
+        toy.run(new, "git", "branch", "-qD", second)
+        assert "v0.0.2 is not the champion" in retrain(code=4)
+
+    def test_remote_that_is_down_is_no_failure_while_nothing_is_new(
+        self, remotes: Path, checkout: Path, retrain: Retrain
+    ) -> None:
+        retrain()
+        (remotes / "remote.git").rename(remotes / "down")
+        assert "nothing is new" in retrain(code=5)
+        next((remotes / "images/ape").iterdir()).unlink()
+        with receiving() as (url, received):
+            retrain(code=1, **{alert.URLS: url})
+        assert [each["title"] for each in received] == ["Assay: a retraining could not be published"]
 
 
 def test_two_at_once_one_runs_and_one_is_skipped(checkout: Path, server: str, retrain: Retrain) -> None:
