@@ -98,7 +98,9 @@ def _merge(branch: str, ref: str, folder: Path) -> None:
         git.run("merge", "--quiet", "-X", "theirs", "-m", message, branch, folder=folder, about="retrain")
     except AssayError as error:
         git.run("merge", "--abort", folder=folder)
-        raise AssayError(f"{error}; merge {branch} into {ref} by hand, or delete it, here and at the remote") from None
+        where, _, name = branch.partition(f"/{BRANCHES}")
+        delete = f"git push {where} --delete {BRANCHES}{name}" if name else f"git branch -D {branch}"
+        raise AssayError(f"{error}; merge {branch} into {ref} by hand, or delete it: {delete}") from None
 
 
 def share(home: Path, folder: Path) -> None:

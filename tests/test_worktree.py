@@ -72,6 +72,22 @@ def test_last_retraining_holds_the_others_though_all_are_of_one_second_and_is_fo
     assert len(calls) == 5
 
 
+def test_retraining_that_another_clone_published_counts_until_it_is_deleted_there(
+    checkout: Path, tmp_path: Path
+) -> None:
+    toy.run(tmp_path, "git", "clone", "-q", "checkout", "clone")
+    assert worktree.last("main", tmp_path / "clone") == "origin/retrain/1"
+    toy.run(tmp_path / "clone", "git", "branch", "-q", "retrain/1", "origin/retrain/1")
+    assert worktree.last("main", tmp_path / "clone") == "retrain/1"
+    toy.run(tmp_path / "clone", "git", "branch", "-qD", "retrain/1")
+    for key, value in (("user.email", "tester@example.org"), ("user.name", "Tester")):
+        toy.run(tmp_path / "clone", "git", "config", key, value)
+    toy.run(tmp_path / "clone", "git", "rm", "-q", "dvc.lock")
+    toy.run(tmp_path / "clone", "git", "commit", "-qm", "no dvc.lock")
+    with pytest.raises(AssayError, match=r"or delete it: git push origin --delete retrain/1$"):
+        worktree.ready("main", tmp_path / "clone")
+
+
 def test_dvc_lock_that_both_changed_is_that_of_the_retraining(checkout: Path) -> None:
     commit(checkout, "a\nc\n")
     tree = worktree.ready("main", checkout)
