@@ -151,6 +151,15 @@ def unmonitored(message: str) -> Alert:
     )
 
 
+def unwatched(message: str) -> Alert:
+    return Alert(
+        cause=f"watch: {same(message)}",
+        title="Assay: the source was not looked at",
+        text=message,
+        todo=f"mend what the message names; the next look finds what is new all the same ({GUIDE}: failed)",
+    )
+
+
 def unwell(found: list[tuple[str, str, str]]) -> Alert:
     """Return what `assay doctor` found: (subject, what was seen, what to do) of each."""
     lines = "\n".join(f"{subject}: {seen}\n  -> {todo}" for subject, seen, todo in found)

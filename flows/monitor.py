@@ -18,7 +18,7 @@ from prefect.states import Completed, Failed
 from assay import monitor as monitoring
 from assay import news, outbox
 from assay.errors import AssayError
-from flows import child
+from flows import child, reconcile
 from flows.tell import flush, tell
 
 DRIFT = "assay.drift.found"
@@ -26,7 +26,7 @@ NAMED = 3  # of what moved, in the name of the retraining
 ASKED = "asked: drift:"  # the cause under which the outbox knows that a retraining was asked for
 
 
-@flow(persist_result=False)
+@flow(persist_result=False, on_failure=[reconcile.tell_failure], on_crashed=[reconcile.tell_crash])
 def monitor(source: str, ref: str = "main") -> State[None]:
     """Return how it ended; `source`: folder:PATH or table:PATH, `ref`: whose data/approved.json counts."""
     flush()
@@ -35,7 +35,8 @@ def monitor(source: str, ref: str = "main") -> State[None]:
     except AssayError as error:
         tell(news.unmonitored(str(error)))
         return Failed(message=str(error).splitlines()[0])
-    outbox.forget("monitor:")
+    for over in ("monitor:", "crashed: monitor:"):
+        outbox.forget(over)
     if found["report"] is None:
         return Completed(name="Skipped", message=found["lines"][0])
     report = Path(found["report"])

@@ -4,14 +4,23 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
+from assay import outbox
 from assay import promote as promotion
 from assay.errors import AssayError
+from flows import reconcile
 
 
-@flow(persist_result=False, flow_run_name="{version}")
+@flow(
+    persist_result=False,
+    flow_run_name="{version}",
+    on_failure=[reconcile.tell_failure],
+    on_crashed=[reconcile.tell_crash],
+)
 def promote(version: str, ref: str = "main") -> State[None]:
     """Return Completed, or Failed with the reason; `version`: as the alert has it, e.g. v0.0.7."""
     try:
-        return Completed(message=promotion.promote(version, ref))
+        done = promotion.promote(version, ref)
     except AssayError as error:
         return Failed(message=str(error))
+    outbox.forget("crashed: promote:")
+    return Completed(message=done)

@@ -28,6 +28,7 @@ from assay import lock, news
 from flows.tell import tell
 
 FLOW = "retrain"
+UNFORESEEN = ("Flow run encountered an exception", "Validation of flow parameters failed")  # Prefect's words
 UNFINISHED = [StateType.RUNNING, StateType.CANCELLING]  # a run signs when it is running
 
 log = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ def dead_runs(client: Any) -> list[FlowRun]:
 
 def tell_failure(flow: Flow[Any, Any], flow_run: FlowRun, state: State[Any]) -> None:
     """Tell people of a failure that the flow itself did not foresee. A hook: Prefect gives these names."""
-    if state.name == "Failed" and (state.message or "").startswith("Flow run encountered an exception"):
+    if state.name == "Failed" and (state.message or "").startswith(UNFORESEEN):
         tell(news.crashed(flow.name, flow_run.name, state.message or "it failed"))
 
 

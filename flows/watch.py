@@ -5,23 +5,26 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
-from assay import news
+from assay import news, outbox
 from assay import watch as watching
 from assay.errors import AssayError
+from flows import reconcile
 from flows.tell import flush, tell
 
 CHANGED = "assay.source.changed"
 
 
-@flow(persist_result=False)
+@flow(persist_result=False, on_failure=[reconcile.tell_failure], on_crashed=[reconcile.tell_crash])
 def watch(ref: str = "main", share: float = 0.05) -> State[None]:
     """Return Completed; `share`: how much of the source must have changed, in [0, 1]."""
     flush()
     try:
         change = watching.look(ref)
     except AssayError as error:
-        tell(news.failed(str(error)))
-        return Failed(message=str(error))
+        tell(news.unwatched(str(error)))
+        return Failed(message=str(error).splitlines()[0])
+    for over in ("watch:", "crashed: watch:"):
+        outbox.forget(over)
     if change is None:
         return Completed(name="Skipped", message="the source is as it was")
     said = f"{change.n_now:,} images, were {change.n_before:,}"
