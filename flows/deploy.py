@@ -3,6 +3,7 @@
 `prefect deploy --all` would do so too, but makes no work pool that is missing, and knows nothing of our automations.
 """
 
+import logging
 import os
 import sys
 from typing import Any, cast
@@ -17,7 +18,9 @@ from prefect.exceptions import ObjectNotFound
 from prefect.runner.storage import LocalStorage
 
 from assay.errors import AssayError
-from flows import automations, deployments, serve
+from flows import automations, deployments, serve, server
+
+log = logging.getLogger("assay.deploy")
 
 
 class Checkout(LocalStorage):
@@ -35,7 +38,7 @@ def check_pools(declared: list[deployments.Deployment]) -> None:
     """Raise `AssayError` for the first deployment whose work pool is not there."""
     with get_client(sync_client=True) as client:
         for each in declared:
-            pool = each.declared["work_pool"]["name"]
+            pool = deployments.pool(each)
             try:
                 client.read_work_pool(pool)
             except ObjectNotFound:
@@ -43,11 +46,10 @@ def check_pools(declared: list[deployments.Deployment]) -> None:
                 raise AssayError(f"{each.name}: no work pool {pool!r}; {todo}") from None
 
 
-def deploy(each: deployments.Deployment, steps: list[dict[str, Any]]) -> UUID:
-    """Return the id of the deployment, which now waits for workers of its pool."""
-    ready = deployments.served(each)
+def deploy(each: deployments.Deployment, ready: Any, steps: list[dict[str, Any]]) -> UUID:
+    """Return the id of the deployment, which now waits for workers of its pool; `ready`: as it would be served."""
     ready.storage, ready.entrypoint = Checkout(steps), each.declared["entrypoint"]
-    return cast(UUID, ready.apply(work_pool_name=each.declared["work_pool"]["name"]))
+    return cast(UUID, ready.apply(work_pool_name=deployments.pool(each)))
 
 
 @click.command()
@@ -56,11 +58,14 @@ def main() -> None:
     try:
         serve.wait_for_server()
         declared, steps = deployments.read(), deployments.pull()
+        ready = {each.name: deployments.served(each) for each in declared}
         check_pools(declared)
-        known = {each.name: deploy(each, steps) for each in declared}
+        known = {each.name: deploy(each, ready[each.name], steps) for each in declared}
         if automations.RETRAIN not in known:
             raise AssayError(f"{deployments.FILE}: declares no {automations.RETRAIN}")
         automations.set_up(known[automations.RETRAIN])
+        for name in server.left(known):
+            log.warning("%s: %s; `%s`", name, server.LEFT, server.removal(name))
     except AssayError as error:
         sys.exit(str(error))
     for name in known:

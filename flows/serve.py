@@ -69,6 +69,8 @@ def main() -> None:
         automations.set_up(known[automations.RETRAIN])
         for name in reconcile.close_dead_runs():
             log.warning("%s had no process any more: crashed", name)
+        for name in server.left(known):
+            log.warning("%s: %s; `%s`", name, server.LEFT, server.removal(name))
         for name, each in known.items():
             if skipped := collapse(each):
                 log.warning("%s: %d missed runs became one", name, skipped + 1)

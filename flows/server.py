@@ -1,12 +1,18 @@
-"""Prefect's server: does it answer?"""
+"""Prefect's server: does it answer, and does it start what nobody declares any more?"""
 
 import logging
+import shlex
 import time
+from collections.abc import Collection
 
 from prefect import get_client
+from prefect.client.schemas.filters import FlowFilter, FlowFilterName
 from prefect.settings import PREFECT_API_URL
 
 from assay.errors import AssayError
+
+FLOWS = ("monitor", "promote", "retrain", "stage", "watch")  # of flows/, that a deployment may have been of
+LEFT = "at the server, and not in prefect.yaml"
 
 log = logging.getLogger("prefect.server")
 
@@ -37,3 +43,21 @@ def wait(seconds: float) -> None:
                 log.warning("%s; waiting for it", error)
             told = True
             time.sleep(2)
+
+
+def left(declared: Collection[str]) -> list[str]:
+    """Return the deployments of our flows that the server starts by their schedule, and that are not declared.
+
+    Nobody else removes them: their runs become late, for nothing serves them, and people are told.
+    """
+    ours = FlowFilter(name=FlowFilterName(any_=sorted({*FLOWS, *(name.partition("/")[0] for name in declared)})))
+    with get_client(sync_client=True) as client:
+        flows = {flow.id: flow.name for flow in client.read_flows(flow_filter=ours, limit=200)}
+        there = client.read_deployments(flow_filter=ours, limit=200)
+    active = [each for each in there if not each.paused and any(schedule.active for schedule in each.schedules)]
+    return sorted({f"{flows[each.flow_id]}/{each.name}" for each in active} - set(declared))
+
+
+def removal(name: str) -> str:
+    """Return the command that removes a deployment from the server; another project may be using it."""
+    return shlex.join(["prefect", "deployment", "delete", name])
