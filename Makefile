@@ -21,7 +21,7 @@ retrain: $(READY)  ## retrain in a checkout of its own, and release what comes o
 	python -m flows.retrain
 
 server: $(READY)  ## Prefect's server, on this machine and for this machine only
-	prefect server start --host 127.0.0.1 --port 4200
+	PREFECT_UI_URL=$${PREFECT_UI_URL:-http://127.0.0.1:4200} prefect server start --host 127.0.0.1 --port 4200
 
 serve: $(READY)  ## run what prefect.yaml declares, when it is due; needs the server
 	PREFECT_API_URL=$${PREFECT_API_URL:-http://127.0.0.1:4200/api} assay serve-flows

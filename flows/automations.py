@@ -106,7 +106,8 @@ def _wanted(blocks: dict[str, UUID], retrain: UUID, silent: timedelta, late: tim
 
 
 def _letter(block: UUID, title: str, text: str, chapter: str) -> SendNotification:
-    body = f"{{{{ flow_run.name }}}}: {text}\n{{{{ flow_run | ui_url }}}}\n\nWhat to do: see {GUIDE}: {chapter}"
+    link = "{{ flow_run | ui_url or flow_run.id }}"  # no URL where the server does not know its own: PREFECT_UI_URL
+    body = f"{{{{ flow_run.name }}}}: {text}\n{link}\n\nWhat to do: see {GUIDE}: {chapter}"
     return SendNotification(block_document_id=block, subject=f"Assay: {title}", body=body)
 
 
