@@ -10,41 +10,24 @@ import shutil
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 import click
 
 os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect asks for it while it is imported
 
 from packaging.requirements import Requirement
-from prefect import get_client
-from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterId, FlowRunFilter
-from prefect.client.schemas.filters import FlowRunFilterState as StateFilter
-from prefect.client.schemas.filters import FlowRunFilterStateType as StateTypeFilter
-from prefect.client.schemas.objects import StateType
-from prefect.client.schemas.sorting import AutomationSort, FlowRunSort
 from prefect.settings import PREFECT_API_URL
 
 from assay import alert, disk, ending, git, lock, news, outbox, params, tracking
 from assay.errors import AssayError
-from flows import automations, deployments, reconcile, server
+from assay.wording import counted
+from flows import doctor_declared, doctor_server, server
+from flows import tell as telling
+from flows.answer import Answer
 
 SAMPLE = 0.05  # of the cache, another part every day
-OVERDUE = timedelta(minutes=10)
-SETTLES = timedelta(minutes=2)  # in which the server's scheduler, once a minute, finds a new schedule
-FILESYSTEM = "prefect.server.concurrency.lease_storage.filesystem"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Answer:
-    """`todo` is empty where all is well."""
-
-    subject: str
-    seen: str
-    todo: str = ""
 
 
 def versions() -> Iterator[Answer]:
@@ -122,7 +105,12 @@ def waivers() -> Iterator[Answer]:
 
 
 def remotes() -> Iterator[Answer]:
-    name = git.remote()
+    try:
+        name = git.remote()
+    except AssayError as error:
+        todo = "run this in a clone of the project, or `git init` and commit: a retraining starts from a commit"
+        yield Answer(subject="git", seen=" ".join(str(error).removeprefix("git: ").split()), todo=todo)
+        return
     if name:
         try:
             git.run("ls-remote", "--heads", name, about="remote")
@@ -157,99 +145,24 @@ def receivers(test: bool) -> Iterator[Answer]:
             todo=todo,
         )
     if urls and not test:
-        yield Answer(subject="alerts", seen=f"{len(urls)} receivers; --test-alerts sends each a message")
+        yield Answer(subject="alerts", seen=f"{counted(len(urls), 'receiver')}; --test-alerts sends a message")
+    if test:
+        _flush()
     if waiting := len(outbox.letters()):
-        yield Answer(subject="outbox", seen=f"{waiting} messages were not delivered", todo="assay doctor --test-alerts")
+        todo = "mend what stands above; the next alert tries these again" if test else "assay doctor --test-alerts"
+        yield Answer(subject="outbox", seen=f"{counted(waiting, 'message')} not delivered", todo=todo)
 
 
-def prefect() -> Iterator[Answer]:
-    """Server, schedule, runs, slots and automations."""
-    url = PREFECT_API_URL.value()
-    if not url:
-        yield Answer(subject="server", seen="none is named", todo="export PREFECT_API_URL=http://127.0.0.1:4200/api")
-        return
+def _flush() -> None:
+    """Try once more what was not delivered; a server, if it answers, knows what its automations did deliver."""
     try:
-        server.check()
-    except AssayError as error:
-        yield Answer(subject="server", seen=str(error), todo="start it: make server, or systemctl restart assay-server")
-        return
-    yield Answer(subject="server", seen=f"{url} answers")
-    with get_client(sync_client=True) as client:
-        yield _leases(client)
-        for each in deployments.read():
-            yield from _deployment(client, each)
-        yield _runs(client)
-        there = {each.name for each in client.read_automations(sort=AutomationSort.NAME_ASC, limit=200) if each.enabled}
-    missing = sorted(automations.names() - there)
-    seen = f"missing or off: {', '.join(missing)}" if missing else f"{len(automations.names())} in place"
-    yield Answer(
-        subject="automations",
-        seen=seen,
-        todo="restart `assay serve-flows`, with the same ASSAY_ALERT_URLS" if missing else "",
-    )
-
-
-def _leases(client: Any) -> Answer:
-    """Does the server keep slots where a restart of it finds them?"""
-    said = client.request("GET", "/admin/settings").json()
-    storage = str(said["server"]["concurrency"]["lease_storage"])
-    todo = "" if storage == FILESYSTEM else "start the server in this folder, whose prefect.toml sets it"
-    return Answer(subject="leases", seen=storage.rpartition(".")[2], todo=todo)
-
-
-def _deployment(client: Any, each: deployments.Deployment) -> Iterator[Answer]:
-    """Is it there, is its schedule on, is its next run really scheduled, and was none missed?"""
-    restart = "restart `assay serve-flows`"
-    try:
-        there = client.read_deployment_by_name(each.name)
-    except Exception:
-        yield Answer(subject=each.name, seen="not on the server", todo=restart)
-        return
-    if not each.declared.get("schedules"):
-        yield Answer(subject=each.name, seen="by hand")
-        return
-    if there.paused or not any(schedule.active for schedule in there.schedules):
-        yield Answer(subject=each.name, seen="its schedule is paused", todo=restart)
-        return
-    waiting = client.read_flow_runs(
-        deployment_filter=DeploymentFilter(id=DeploymentFilterId(any_=[there.id])),
-        flow_run_filter=FlowRunFilter(state=StateFilter(type=StateTypeFilter(any_=[StateType.SCHEDULED]))),
-        sort=FlowRunSort.EXPECTED_START_TIME_ASC,
-        limit=50,
-    )
-    times = [run.expected_start_time for run in waiting if run.expected_start_time]
-    now = datetime.now(UTC)
-    if late := [time for time in times if time < now - OVERDUE]:
-        yield Answer(
-            subject=each.name,
-            seen=f"{len(late)} runs are overdue, the first since {late[0]:%F %H:%M} UTC",
-            todo=restart,
-        )
-    elif not times and max(schedule.created for schedule in there.schedules) > now - SETTLES:
-        yield Answer(subject=each.name, seen="no run is scheduled yet: it was set up a moment ago")
-    elif not times:
-        yield Answer(
-            subject=each.name, seen="no run is scheduled", todo="restart the server, and look into its log for errors"
-        )
-    else:
-        yield Answer(subject=each.name, seen=f"next at {times[0]:%F %H:%M} UTC")
-
-
-def _runs(client: Any) -> Answer:
-    """Are runs marked as running that are not, or slots held by nobody?"""
-    dead = reconcile.dead_runs(client)
-    limits = client.read_global_concurrency_limits(limit=200, offset=0)
-    held = {limit.name: limit.active_slots for limit in limits if limit.active_slots}
-    if held and not dead and not lock.holder():
-        return Answer(
-            subject="runs",
-            seen=f"{', '.join(f'{n} of {name}' for name, n in held.items())}: slots that are held, and nothing runs",
-            todo="; ".join(f"prefect gcl update {name} --active-slots 0" for name in held),
-        )
-    seen = (
-        f"{', '.join(run.name for run in dead)}: running by the server, without a process" if dead else "none is dead"
-    )
-    return Answer(subject="runs", seen=seen, todo="restart `assay serve-flows`, which closes them" if dead else "")
+        if PREFECT_API_URL.value():
+            server.check()
+            telling.flush()
+            return
+    except AssayError:
+        pass  # said of the server
+    alert.flush()
 
 
 def tools() -> Iterator[Answer]:
@@ -266,17 +179,25 @@ def ask(questions: list[Callable[[], Iterator[Answer]]]) -> Iterator[Answer]:
     for question in questions:
         try:
             yield from question()
+        except AssayError as error:
+            todo = "mend what the message names, then `assay doctor` again"
+            yield Answer(subject=question.__name__, seen=" ".join(str(error).split()), todo=todo)
         except Exception as error:
             seen = " ".join(f"{type(error).__name__}: {error}".split())
             yield Answer(subject=question.__name__, seen=seen, todo="this should not be: see the message")
 
 
 @click.command()
-@click.option("--test-alerts", is_flag=True, help="Send each receiver a test message.")
+@click.option("--test-alerts", is_flag=True, help="Send each receiver a test message, and what it did not take.")
 @click.option("--alert", "tell", is_flag=True, help="Tell the receivers what is wrong.")
 def main(test_alerts: bool, tell: bool) -> None:
     """Say what stands in the way of the next retraining. Exit code 1: something does."""
-    questions = [tools, versions, room, locks, cache, waivers, remotes, lambda: receivers(test_alerts), prefect]
+
+    def alerts() -> Iterator[Answer]:
+        return receivers(test_alerts)
+
+    of_others = [doctor_declared.deployed, doctor_declared.refs, doctor_server.prefect]
+    questions = [tools, versions, room, locks, cache, waivers, remotes, alerts, *of_others]
     wrong = []
     for answer in ask(questions):
         click.echo(f"{'!!' if answer.todo else 'ok'}  {answer.subject:16} {answer.seen}")

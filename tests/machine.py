@@ -24,7 +24,7 @@ from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
 from assay import alert, lock, worktree
-from flows import doctor
+from flows import doctor_server
 
 T = TypeVar("T")
 COMMANDS = {"server": ["prefect", "server", "start", "--host", "127.0.0.1", "--port"], "serve": ["flows.serve"]}
@@ -47,7 +47,7 @@ def not_soon() -> str:
 
 def unwell() -> list[str]:
     """Return what the doctor finds wrong with server, schedule, runs, slots and automations."""
-    return [answer.seen for answer in doctor.prefect() if answer.todo]
+    return [answer.seen for answer in doctor_server.prefect() if answer.todo]
 
 
 class Machine:

@@ -1,5 +1,6 @@
 """`assay doctor` says what is wrong and what to do; the files that systemd and Prefect read are sound."""
 
+import json
 import os
 import re
 import shutil
@@ -12,11 +13,13 @@ import pytest
 import toy
 import yaml
 from conftest import ROOT
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from test_alert import DEAD, receiving
 
 from assay import alert, disk, ending, files, lock, news, outbox
-from flows import deployments, doctor
-from flows.doctor import Answer
+from assay.errors import AssayError
+from flows import deployments, doctor, doctor_declared
+from flows.answer import Answer
 
 UNITS = sorted((ROOT / "deploy/systemd").iterdir())
 
@@ -143,8 +146,19 @@ def test_receivers_get_a_test_message_when_it_is_asked_for(checkout: Path, monke
         assert received == []
         assert [bool(answer.todo) for answer in doctor.receivers(True)] == [False, True]
         assert len(received) == 1
-    outbox.keep(DEAD, "title", "body")
-    assert "1 messages were not delivered" in list(doctor.receivers(False))[-1].seen
+
+
+def test_message_that_was_not_delivered_goes_out_with_the_test(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alert, "WAITS_S", (0,))
+    with receiving() as (url, received), temporary_settings({PREFECT_API_URL: None}):
+        monkeypatch.setenv(alert.URLS, f"{url} {DEAD}")
+        for to in (url, DEAD):
+            outbox.keep(to, "title", "body")
+        waiting = list(doctor.receivers(False))[-1]
+        assert (waiting.seen, waiting.todo) == ("2 messages not delivered", "assay doctor --test-alerts")
+        left = list(doctor.receivers(True))[-1]
+        assert (left.seen, left.todo.split(";")[0]) == ("1 message not delivered", "mend what stands above")
+        assert [each["title"] for each in received] == ["Assay: a test", "title"]
 
 
 def test_question_that_breaks_is_an_answer_too() -> None:
@@ -154,6 +168,15 @@ def test_question_that_breaks_is_an_answer_too() -> None:
     (answer,) = doctor.ask([broken])
     assert (answer.subject, answer.seen) == ("broken", "ValueError: no such thing")
     assert answer.todo
+
+
+def test_message_of_ours_is_an_answer_that_says_what_to_do() -> None:
+    def wrong() -> Iterator[Answer]:
+        raise AssayError("params.yaml: seed: missing\nparams.yaml: threads: missing")
+
+    (answer,) = doctor.ask([wrong])
+    assert (answer.subject, answer.seen) == ("wrong", "params.yaml: seed: missing params.yaml: threads: missing")
+    assert answer.todo.startswith("mend what the message names")
 
 
 def test_command_exits_with_1_and_tells_people_once(checkout: Path) -> None:
@@ -185,13 +208,76 @@ def test_deployments_name_flows_that_are_there_with_parameters_that_they_take(mo
     assert served["retrain/nightly"].parameters["ref"] == "main"
 
 
-@pytest.mark.parametrize("text", ["deployments: [{name: x}]", "deployments: {", "[]"])
-def test_broken_deployments_are_one_line(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mistake_in_prefect_yaml_is_named(checkout: Path) -> None:
+    (checkout / "flows").symlink_to(ROOT / "flows")
+    assert the(doctor_declared.deployed()).todo == ""
+    text = (checkout / "prefect.yaml").read_text()
+    (checkout / "prefect.yaml").write_text(
+        text.replace("share:", "shair:").replace("entrypoint: flows/p", "entrypoint: p")
+    )
+    parameter, entrypoint = doctor_declared.deployed()
+    assert "watch/new-data: parameters: unknown key 'shair'" in parameter.seen
+    assert "promote/by-hand: entrypoint: no file 'promote.py'" in entrypoint.seen
+    assert parameter.todo == entrypoint.todo == "mend prefect.yaml, then restart `assay serve-flows`"
+    (checkout / "prefect.yaml").unlink()
+    assert the(doctor_declared.deployed()).seen.startswith("prefect.yaml: not found")
+    assert list(doctor_declared.refs()) == []
+
+
+def test_ref_that_is_no_commit_and_source_that_is_gone_are_named(checkout: Path) -> None:
+    (checkout / "flows").symlink_to(ROOT / "flows")
+    shutil.copy(ROOT / "params.yaml", checkout)
+    answer = the(doctor_declared.refs())
+    assert answer.subject == "ref main"
+    assert answer.seen.startswith("no commit of this repository: ref of retrain/nightly, watch/new-data, ")
+    assert "git fetch" in answer.todo
+    commit(checkout, "no snapshot at all")
+    assert the(doctor_declared.refs()).seen == "data/source.json of main is no snapshot"
+    (checkout / "images").mkdir()
+    commit(checkout, json.dumps({"source": f"folder:{checkout / 'images'}"}))
+    assert the(doctor_declared.refs()).todo == ""
+    (checkout / "images").rmdir()
+    answer = the(doctor_declared.refs())
+    assert answer.seen == f"folder:{checkout / 'images'}, as data/source.json of main names it, is not there"
+    assert "is the disk mounted?" in answer.todo
+
+
+def commit(checkout: Path, source: str) -> None:
+    """Commit data/source.json."""
+    (checkout / "data").mkdir(exist_ok=True)
+    (checkout / "data/source.json").write_text(source)
+    toy.run(checkout, "git", "add", "-f", "data/source.json")
+    toy.run(checkout, "git", "-c", "user.name=T", "-c", "user.email=t@example.org", "commit", "-qm", "source")
+
+
+def test_source_is_gone_where_nothing_lies_at_its_path(tmp_path: Path) -> None:
+    (tmp_path / "0.tar").touch()
+    there = [
+        "folder:{}",
+        "table:{}/0.tar",
+        "tar:{}/*.tar",
+        "tar:{}/**/0.tar",
+        "table:s3://bucket/{}.csv",
+        "keras:mnist",
+    ]
+    assert [name for name in there if doctor_declared.is_gone(name.format(tmp_path))] == []
+    gone = ["folder:{}/no", "table:{}/no.csv", "tar:{}/no*.tar"]
+    assert [name for name in gone if doctor_declared.is_gone(name.format(tmp_path))] == gone
+
+
+def test_folder_that_is_no_repository_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("prefect.yaml").write_text(text)
-    with pytest.raises(deployments.AssayError, match=r"^prefect.yaml: .+") as raised:
-        deployments.read()
-    assert "\n" not in str(raised.value)
+    answer = the(doctor.remotes())
+    assert (answer.subject, answer.seen.partition(":")[0]) == ("git", "git remote")
+    assert "not a git repository" in answer.seen
+    assert "`git init` and commit" in answer.todo
+
+
+def test_server_is_told_the_address_at_which_it_is_started() -> None:
+    for file in ("Makefile", "deploy/systemd/assay-server.service"):
+        text = (ROOT / file).read_text()
+        (address,) = re.findall(r"PREFECT_UI_URL=\S*?http://([\d.:]+)", text)
+        assert "prefect server start --host {} --port {}".format(*address.split(":")) in text
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="no systemd here")

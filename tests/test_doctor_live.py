@@ -12,7 +12,7 @@ from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
 from prefect.client.schemas.objects import StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
-from flows import doctor
+from flows import deployments, doctor_server, server
 
 pytestmark = pytest.mark.live
 RESTART = "restart `assay serve-flows`"
@@ -20,7 +20,7 @@ RESTART = "restart `assay serve-flows`"
 
 def todo(seen: str) -> str:
     """Return what the doctor says to do about what it saw."""
-    (found,) = [answer.todo for answer in doctor.prefect() if answer.seen == seen]
+    (found,) = [answer.todo for answer in doctor_server.prefect() if answer.seen == seen]
     return found
 
 
@@ -29,7 +29,7 @@ def test_runs_that_were_missed_become_one_and_its_result_is_that_of_any_other(
 ) -> None:
     machine.kill("serve")
     missed = machine.miss(3)
-    overdue = f"3 runs are overdue, the first since {missed[0].expected_start_time:%F %H:%M} UTC"
+    overdue = f"3 runs overdue, the first since {missed[0].expected_start_time:%F %H:%M} UTC"
     assert unwell() == [overdue]
     assert todo(overdue) == RESTART
     machine.start("serve")
@@ -64,6 +64,19 @@ def test_schedule_slot_and_automation_that_went_wrong_are_named_and_mended_as_th
     toy.run(machine.checkout, "assay", "doctor", **machine.settings)
 
 
+def test_deployment_that_is_declared_no_more_is_named_until_it_is_deleted(machine: Machine) -> None:
+    nightly = next(each for each in deployments.read() if each.name == "retrain/nightly")
+    deployments.served(deployments.Deployment(name="", declared=nightly.declared | {"name": "weekly"})).apply()
+    assert unwell() == [server.LEFT]
+    machine.restart("serve")
+    delete = todo(server.LEFT)
+    assert delete == "prefect deployment delete retrain/weekly"
+    assert f"retrain/weekly: {server.LEFT}; `{delete}`" in machine.log("serve")
+    assert unwell() == [server.LEFT]
+    toy.run(machine.checkout, *delete.split(), **machine.settings)
+    until(lambda: unwell() == [], every=1)
+
+
 def test_server_that_schedules_nothing_and_forgets_who_holds_a_slot_is_named(
     machine: Machine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,7 +91,7 @@ def test_server_that_schedules_nothing_and_forgets_who_holds_a_slot_is_named(
                 client.delete_flow_run(run.id)
     machine.restart("serve")
     assert unwell() == ["memory"]  # a schedule that is new needs no run yet
-    monkeypatch.setattr(doctor, "SETTLES", timedelta(0))
+    monkeypatch.setattr(doctor_server, "SETTLES", timedelta(0))
     assert unwell() == ["memory", "no run is scheduled"]
     assert todo("memory") == "start the server in this folder, whose prefect.toml sets it"
     assert todo("no run is scheduled").startswith("restart the server")
