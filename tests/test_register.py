@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from test_evaluate import P, evaluated, evaluated_sets  # noqa: F401  (fixtures)
 
-from assay import files
+from assay import files, records
 from tasks import register
 
 
@@ -76,3 +76,10 @@ def test_card_says_what_the_model_does(folder: Path) -> None:
         assert "Names those of 3 classes that an image is in, any number of them: `a`, `b`, `c`." in text
         assert "named where that reaches 0.5" in text
         assert f"wrong decisions | {told['hamming_loss']:.4f}" in text
+
+
+def test_card_shows_a_class_whose_name_holds_a_backquote(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = records.read_index
+    monkeypatch.setattr(records, "read_index", lambda file: dataclasses.replace(read(file), classes=("a", "b`c", "d")))
+    registered()
+    assert ": `a`, `` b`c ``, `d`." in P.paths.card.read_text()
