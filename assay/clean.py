@@ -10,6 +10,7 @@ from assay.errors import AssayError
 
 RUNS = Path(".assay/runs")
 RUNS_KEPT = 30
+KINDS = {"heads": "branch", "remotes": "remote branch", "tags": "tag", "exps": "experiment"}  # of refs, as git has them
 WORKTREE_DAYS = 7  # a failed retraining is continued by the next run; nobody came for an older one
 
 
@@ -51,9 +52,17 @@ def _old_reports(home: Path, dry: bool) -> int:
     return len(runs[RUNS_KEPT:])
 
 
-def _revisions(home: Path) -> list[str]:
-    """Return the commits that a branch or tag points at, here or at a remote, and the one that is checked out."""
-    refs = ("refs/heads", "refs/remotes", "refs/tags", "refs/exps")
-    listed = git.run("for-each-ref", "--format=%(objectname) %(*objectname)", *refs, folder=home, about="clean")
-    tips = {line.split()[-1] for line in listed.splitlines()}
-    return sorted({*tips, git.run("rev-parse", "HEAD", folder=home, about="clean")})
+def _revisions(home: Path) -> dict[str, str]:
+    """Return the commits that a branch or tag points at, here or at a remote, and the one that is checked out.
+
+    Each with what people call it: `branch 'main', tag 'classifier@v0.0.1'`.
+    """
+    refs = [f"refs/{kind}" for kind in KINDS]
+    form = "--format=%(refname) %(objectname) %(*objectname)"
+    found: dict[str, list[str]] = {}
+    for line in git.run("for-each-ref", form, *refs, folder=home, about="clean").splitlines():
+        ref, *objects = line.split()  # of an annotated tag its own, then the commit
+        _, kind, name = ref.split("/", 2)
+        found.setdefault(objects[-1], []).append(f"{KINDS[kind]} {name!r}")
+    found.setdefault(git.run("rev-parse", "HEAD", folder=home, about="clean"), []).append("the checked out commit")
+    return {commit: ", ".join(names) for commit, names in sorted(found.items())}

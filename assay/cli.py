@@ -109,7 +109,8 @@ def docs() -> None:
 def forget(name: tuple[str, ...]) -> None:
     """Remove the images called NAME for good: a path as the manifest has it, or a SHA-256.
 
-    Their batch is written anew without them; all that DVC's cache and remotes keep of them is deleted.
+    Their batch is written anew without them; all that DVC's cache and remotes and .assay keep of them is deleted. All
+    remotes must be within reach, and no retraining may run.
     """
     from assay import forget as forgetting
 
@@ -232,11 +233,12 @@ def doctor(**options: bool) -> None:
 def clean(dry: bool) -> None:
     """Remove old reports and worktrees, and from DVC's cache what no branch or tag needs."""
     from assay import clean as cleaning
+    from assay.wording import counted
 
     removed = cleaning.clean(dry=dry)
     would = "would remove" if dry else "removed"
-    counts = f"{removed.worktrees:,} worktrees, {removed.reports:,} reports, {removed.objects:,} objects of the cache"
-    click.echo(f"{would} {counts}")
+    counts = f"{counted(removed.worktrees, 'worktree')}, {counted(removed.reports, 'report')}"
+    click.echo(f"{would} {counts}, {counted(removed.objects, 'object')} of the cache")
 
 
 def _flow(name: str, *arguments: str) -> NoReturn:

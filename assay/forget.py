@@ -2,18 +2,21 @@
 
 The ledger keeps the SHA-256 of a forgotten image, so that it is never stored again; its batch is written anew without
 it. Every version of a batch, a shard or a report in DVC's cache and remotes that names the SHA-256 is deleted, so an
-earlier commit that used the image cannot be checked out whole any more. What a model learned from it stays there.
+earlier commit that used the image cannot be checked out whole any more. So is what lies in `.assay`: reports of
+retrainings and of looks at new images that name it, memos, and the checkout of a retraining that failed. What a model
+learned from it stays there.
 """
 
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pandas as pd
 
-from assay import batch, ledger, manifest, params, tracking
+from assay import batch, clean, ledger, lock, manifest, monitor, params, tracking, wording, worktree
 from assay.errors import AssayError
 
 BLOCK_BYTES = 2**24
@@ -23,15 +26,30 @@ SHA256_DIGITS = 64
 def forget(names: list[str], p: params.Params) -> str:
     """Return what was done. `names`: paths of the manifest or SHA-256; it can be called again after a kill.
 
-    Raises `AssayError` for a name that is neither, before anything is touched, and while DVC works in the checkout.
+    Raises `AssayError`, before anything is touched, for a name that is neither, a remote that cannot be reached, and
+    while a retraining or DVC works in the checkout.
     """
     hashes = _hashes(names, p.paths)
-    with tracking.opened("forget", locked=True) as repo:
+    with _alone(), tracking.opened("forget", locked=True) as repo:
+        stores = tracking.stores("forget", repo)
         n_batches = _rewrite(hashes, p.paths)
         _drop(hashes, p.paths)
-        dropped = {where: _purge(store, hashes) for where, store in _stores(repo)}
-    kept = ", ".join(f"{n:,} objects in {where}" for where, n in dropped.items())
-    return f"{len(hashes):,} images forgotten: {n_batches:,} batches written anew, deleted {kept}; next: dvc repro"
+        _drop_kept(hashes)
+        dropped = {where: _purge(where, store, hashes) for where, store in stores.items()}
+    deleted = ", ".join(f"{wording.counted(n, 'object')} in {where}" for where, n in dropped.items())
+    anew = f"{n_batches:,} batch{'es' * (n_batches != 1)} written anew"
+    return f"{wording.counted(len(hashes), 'image')} forgotten: {anew}, deleted {deleted}; next: dvc repro"
+
+
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Keep retrainings out, and stages of those elsewhere; raises `AssayError` while one is at work."""
+    with lock.taken("forget") as is_free, lock.taken("forget", worktree.STAGES) as is_free_of_stages:
+        if not is_free:
+            raise AssayError(f"forget: a retraining has this checkout ({lock.FILE} is locked); wait for its end")
+        if not is_free_of_stages:
+            raise AssayError(f"forget: a stage runs in {worktree.STAGES}, for a retraining elsewhere; wait for its end")
+        yield
 
 
 def _hashes(names: list[str], paths: params.Paths) -> set[str]:
@@ -75,27 +93,54 @@ def _without(number: int, before: pd.DataFrame, after: pd.DataFrame, raw: Path) 
 
 
 def _drop(hashes: set[str], paths: params.Paths) -> None:
-    """Delete what else shows the images here: shards and reports that name them, and the memos."""
-    for memo in (paths.memo.images, paths.memo.batches, paths.memo.pairs):
-        shutil.rmtree(memo, ignore_errors=True)
+    """Delete what else shows the images here: shards and reports that name them, Data Docs, and the memos."""
+    of_looks = monitor.FOLDER / "memo"
+    for folder in (paths.memo.images, paths.memo.batches, paths.memo.pairs, of_looks, worktree.MEMO, paths.data_docs):
+        shutil.rmtree(folder, ignore_errors=True)
     for folder in (paths.raw, paths.records, paths.evaluation, paths.validation, paths.verification):
-        for file in folder.glob("*"):
-            with file.open("rb") as content:
-                named = _names(content, hashes)
-            if named:
-                file.unlink()
+        for file in _naming(folder.glob("*"), hashes):
+            file.unlink()
 
 
-def _purge(store: Any, hashes: set[str]) -> int:
+def _drop_kept(hashes: set[str]) -> None:
+    """Delete the kept reports that name the images, each whole, and the checkouts that retrainings left."""
+    for kept in (clean.RUNS, monitor.FOLDER / "reports"):
+        for report in kept.glob("*"):
+            files = [file for file in report.rglob("*") if file.is_file()]
+            if naming := _naming(files, hashes):
+                # Those that name none go first: a sheet of thumbnails would be found by nobody after a kill.
+                for file in set(files) - set(naming):
+                    file.unlink()
+                shutil.rmtree(report)
+    for place in (worktree.PLACE, worktree.STAGES / worktree.PLACE.name):
+        if place.exists():
+            worktree.remove(place=place)
+
+
+def _purge(where: str, store: Any, hashes: set[str]) -> int:
     """Return how many objects of a cache or remote held or named the images; they are deleted."""
     n_deleted = 0
-    for oid in list(store.all()):
-        with store.fs.open(store.oid_to_path(oid), "rb") as content:
-            named = _names(content, hashes)
-        if named:
-            store.delete(oid)
-            n_deleted += 1
+    try:
+        for oid in list(store.all()):
+            with store.fs.open(store.oid_to_path(oid), "rb") as content:
+                named = _names(content, hashes)
+            if named:
+                store.delete(oid)
+                n_deleted += 1
+    except Exception as error:  # whatever the client of that kind of remote raises
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise AssayError(f"forget: {where}: {said}; it may still hold the images: forget them again") from None
     return n_deleted
+
+
+def _naming(files: Iterable[Path], hashes: set[str]) -> list[Path]:
+    """Return the files in which one of the SHA-256 stands."""
+    found = []
+    for file in files:
+        with file.open("rb") as content:
+            if _names(content, hashes):
+                found.append(file)
+    return found
 
 
 def _names(content: BinaryIO, hashes: set[str]) -> bool:
@@ -106,9 +151,3 @@ def _names(content: BinaryIO, hashes: set[str]) -> bool:
             return True
         tail = part[-SHA256_DIGITS:]
     return False
-
-
-def _stores(repo: Any) -> Iterator[tuple[str, Any]]:
-    yield "the cache", repo.cache.local
-    for name in repo.config["remote"]:
-        yield f"remote {name}", repo.cloud.get_remote_odb(name, "push")

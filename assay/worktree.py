@@ -14,6 +14,7 @@ from assay.errors import AssayError
 
 PLACE = Path(".assay/retrain/checkout")
 MEMO = Path(".assay/retrain/memo")  # what spares work, kept between retrainings
+STAGES = Path(".assay/stages")  # where single stages of retrainings elsewhere work, with a lock of its own
 READY = Path(".dvc/tmp/retrain.json")  # in the worktree, written last
 BRANCHES = "retrain/"
 

@@ -17,7 +17,7 @@ from assay.errors import AssayError
 from flows import dag, stages
 
 HOME = Path()
-PLACE = Path(".assay/stages")  # with a lock of its own: the retraining that waits for the stage may be of this clone
+PLACE = worktree.STAGES  # with a lock of its own: the retraining that waits for the stage may be of this clone
 
 
 @flow(persist_result=False, flow_run_name="{name}")
@@ -56,8 +56,8 @@ def checkout(remote: str, branch: str) -> Path:
     """Return a worktree of this clone at the branch as it is at the remote; it shares the clone's cache."""
     git.run("fetch", "--quiet", remote, branch, folder=HOME, about="stage")
     commit = git.run("rev-parse", "FETCH_HEAD", folder=HOME)
-    folder = (HOME / PLACE / "checkout").absolute()
-    worktree.remove(HOME, PLACE / "checkout")
+    folder = (HOME / PLACE / worktree.PLACE.name).absolute()
+    worktree.remove(HOME, PLACE / worktree.PLACE.name)
     git.run("worktree", "add", "--quiet", "--detach", str(folder), commit, folder=HOME, about="stage")
     worktree.share(HOME.absolute(), folder)
     return folder

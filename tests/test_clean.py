@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -53,7 +54,15 @@ def test_cache_keeps_what_lies_here_and_is_not_committed(checkout: Path) -> None
 def test_revision_that_cannot_be_read_stops_before_anything_is_deleted(checkout: Path) -> None:
     (checkout / "data.txt.dvc").write_text("outs: {")
     toy.run(checkout, "git", "commit", "-qam", "broken")
-    with pytest.raises(clean.AssayError, match=r"^clean: "):
+    with pytest.raises(
+        clean.AssayError, match=r"^clean: the files as they are in .*/data.txt.dvc', .* corrupted; nothing was deleted$"
+    ):
+        clean.clean(checkout)
+    toy.run(checkout, "git", "branch", "broken")
+    toy.run(checkout, "git", "reset", "-q", "--hard", "HEAD~1")
+    with pytest.raises(
+        clean.AssayError, match=r"^clean: branch 'broken': .*data.txt.dvc', .* corrupted; delete every b"
+    ):
         clean.clean(checkout)
     assert len(cached(checkout)) == 4
 
@@ -88,3 +97,51 @@ def test_running_retraining_is_left_alone(checkout: Path) -> None:
         clean.clean(checkout)
     shutil.rmtree(checkout / ".assay", ignore_errors=True)
     assert lock.holder(checkout) is None
+
+
+def without_list(checkout: Path) -> None:
+    """Add to a folder, at a tag, then once more; what DVC knows of the folder at the tag is lost."""
+    for number, tag in enumerate(("old", "new")):
+        (checkout / "pictures").mkdir(exist_ok=True)
+        (checkout / f"pictures/{number}.txt").write_text(f"picture {number}")
+        toy.run(checkout, "dvc", "add", "-q", "pictures")
+        toy.run(checkout, "git", "add", "-A")
+        toy.run(checkout, "git", "commit", "-qm", tag)
+        toy.run(checkout, "git", "tag", tag)
+        if tag == "old":
+            (lost,) = (checkout / ".dvc/cache/files").rglob("*.dir")
+            lost.unlink()
+
+
+def test_tag_whose_folder_is_lost_is_named_with_what_to_do(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    without_list(checkout)
+    before = cached(checkout)
+    said = toy.run(checkout, "assay", "clean", code=1)
+    assert said == (
+        "assay: clean: tag 'old': 'pictures' is neither in DVC's cache nor in a remote that answers; `dvc fetch -aT`, "
+        "or delete every branch and tag named here, if nobody needs it; nothing was deleted"
+    )
+    # At a terminal DVC would ask whether to go on, and then lose what the tag needs.
+    terminal = sys.stdout
+    monkeypatch.setattr("dvc.utils.isatty", lambda stream: stream is terminal)
+    monkeypatch.setattr("builtins.input", lambda _: "y")
+    with pytest.raises(clean.AssayError, match="tag 'old': 'pictures' is neither"):
+        clean.clean(checkout)
+    assert cached(checkout) == before
+    toy.run(checkout, "git", "tag", "-d", "old")
+    assert toy.run(checkout, "assay", "clean").endswith("0 worktrees, 0 reports, 1 object of the cache")
+
+
+def test_files_as_they_are_are_named_where_their_folder_is_lost(checkout: Path) -> None:
+    without_list(checkout)
+    tree = worktree.ready("main", checkout)
+    toy.run(checkout, "git", "tag", "-d", "old")
+    for file in (checkout / ".dvc/cache/files").rglob("*.dir"):
+        file.unlink()
+    with pytest.raises(clean.AssayError, match=rf"^clean: the files as they are in {checkout}: 'pict.* `dvc pull`"):
+        clean.clean(checkout)
+    toy.run(checkout, "git", "rm", "-q", "pictures.dvc")
+    toy.run(checkout, "git", "commit", "-qm", "without pictures")
+    toy.run(checkout, "git", "tag", "-d", "new")
+    with pytest.raises(clean.AssayError, match=rf"^clean: the files as they are in {tree.folder}: 'pictures' "):
+        clean.clean(checkout)

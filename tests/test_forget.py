@@ -1,11 +1,16 @@
+import os
 import re
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from conftest import png, run
+from dvc_data.hashfile.db import HashFileDB
+from dvc_objects.fs import MemoryFileSystem
 
-from assay import batch, files, forget, ledger, manifest, params
+from assay import batch, clean, files, forget, ledger, lock, manifest, monitor, params, tracking, worktree
 from assay.errors import AssayError
 
 ODD = "ape/odd.png"
@@ -43,8 +48,8 @@ def test_forgotten_image_is_nowhere_and_all_others_stay(done: Path, images: Path
     before = dict(batch.read(next((done / "data/raw").iterdir())))
 
     said = run(done, "assay", "forget", path)
-    assert "1 images forgotten: 1 batches written anew" in said
-    assert "remote store" in said
+    assert "1 image forgotten: 1 batch written anew, deleted " in said
+    assert re.search(r" objects in the cache, \d+ objects? in remote store; next: dvc repro", said)
     assert holding(done, needles) == set()
     assert holding(tmp_path / "remote", needles) == set()
     (tar,) = (done / "data/raw").iterdir()
@@ -84,14 +89,14 @@ def contents(place: Path) -> dict[str, str]:
 def test_killed_half_way_it_can_be_called_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     p = params.load()
     sha256 = manifest.read(p.paths.manifest)["sha256"][3]
-    for place in ((ledger, "write"), (forget, "_drop"), (forget, "_purge")):
+    for place in ((ledger, "write"), (forget, "_drop"), (forget, "_drop_kept"), (forget, "_purge")):
         with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
             broken.setattr(*place, interrupt)
             forget.forget([sha256], p)
     forget.forget([sha256], p)
     assert holding(done, [sha256.encode()]) == {"data/manifest.parquet"} & holding(done, [sha256.encode()])
     assert len(batch.read_offsets(next(p.paths.raw.iterdir()))) == 150
-    assert forget.forget([sha256], p).startswith("1 images forgotten: 0 batches")
+    assert forget.forget([sha256], p).startswith("1 image forgotten: 0 batches")
 
 
 def interrupt(*_: object) -> None:
@@ -105,11 +110,130 @@ def test_batch_that_is_not_here_is_not_lost(done: Path) -> None:
         forget.forget(["ape/007.png"], params.load())
     assert sorted((done / ".dvc/cache").rglob("*")) == before
     run(done, "dvc", "checkout", "-q", "data/raw")
-    assert forget.forget(["ape/007.png"], params.load()).startswith("1 images forgotten: 1 batches")
+    assert forget.forget(["ape/007.png"], params.load()).startswith("1 image forgotten: 1 batch written")
 
 
 def test_whole_batch_can_be_forgotten(done: Path) -> None:
     p = params.load()
-    assert "1 batches" in forget.forget(manifest.read(p.paths.manifest)["path"].tolist(), p)
+    assert "151 images forgotten: 1 batch " in forget.forget(manifest.read(p.paths.manifest)["path"].tolist(), p)
     assert list(p.paths.raw.iterdir()) == []
     assert (ledger.read(p.paths.ledger)["split"] == ledger.FORGOTTEN).all()
+
+
+def test_remote_that_cannot_be_listed_stops_before_anything_is_touched(
+    done: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    (tmp_path / "mount").mkdir()  # as a share that is not mounted leaves it
+    before = kept(done, tmp_path)
+    for url, said in {
+        "../gone": f"{tmp_path}/gone is not there",
+        "../gone/below": f"{tmp_path}/gone is not there",
+        "../file": f"{tmp_path}/file is no folder",
+        "../mount": f"{tmp_path}/mount/files is not there",
+        "s3://bucket/dvc": "s3 is supported, but requires 'dvc-s3' to be installed",
+        "http://127.0.0.1:9/dvc": "DVC cannot list what lies over http, so erase it there by other means",
+    }.items():
+        run(done, "dvc", "remote", "add", "-f", "-q", "nas", url)
+        with pytest.raises(AssayError, match=f"^forget: remote 'nas': {re.escape(said)}; mount it, .* nothing was t"):
+            forget.forget([ODD], params.load())
+    said = run(done, "assay", "forget", ODD, code=1)
+    assert said.startswith("assay: forget: remote 'nas': ")
+    assert said.endswith("(`dvc push -r nas`), or `dvc remote remove nas`; nothing was touched\n")
+    assert "Traceback" not in said
+    run(done, "dvc", "remote", "remove", "nas")
+
+    # DVC passes over a folder that it may not read.
+    (closed, *_) = (tmp_path / "remote/files/md5").iterdir()
+    with monkeypatch.context() as broken, pytest.raises(AssayError, match=r"'store': .*Permission denied.*; mount it"):
+        broken.setattr(os, "scandir", closed_to(closed))
+        forget.forget([ODD], params.load())
+    assert kept(done, tmp_path) == before
+
+    run(done, "dvc", "config", "cache.dir", str(tmp_path / "share/cache"))
+    with pytest.raises(AssayError, match=rf"^forget: the cache: {tmp_path}/share is not there; mount it, or fill"):
+        forget.forget([ODD], params.load())
+    run(done, "dvc", "config", "--unset", "cache.dir")
+    assert kept(done, tmp_path) == before
+
+
+def kept(done: Path, beside: Path) -> list[dict[str, str]]:
+    return [contents(place) for place in (done / "data", done / "reports", done / ".dvc/cache", beside / "remote")]
+
+
+def closed_to(place: Path) -> Any:
+    scandir = os.scandir
+
+    def closed(folder: str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder) == place:
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    return closed
+
+
+def test_remote_that_is_no_folder_is_listed_and_one_without_objects_is_not_empty() -> None:
+    memory = MemoryFileSystem()
+    store = HashFileDB(memory, "/bucket/files/md5")
+    with pytest.raises(AssayError, match=r"^/bucket/files/md5 is not there$"):
+        tracking._listing(store)
+    memory.fs.pipe_file("/bucket/files/md5/ab/cd", b"")
+    assert list(tracking._listing(store).all()) == ["abcd"]
+
+
+def test_remote_that_ends_meanwhile_is_named() -> None:
+    class Ended:
+        def all(self) -> list[str]:
+            raise ConnectionError("reset by\npeer")
+
+    with pytest.raises(AssayError, match=r"^forget: remote nas: reset by peer; it may still hold the images: for"):
+        forget._purge("remote nas", Ended(), {"0" * 64})
+
+
+def test_kept_reports_memos_and_worktrees_go_too(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    p = params.load()
+    sha256 = manifest.read(p.paths.manifest).set_index("path").loc[ODD, "sha256"]
+    page = p.paths.validation / "index.html"
+    assert sha256 in page.read_text()
+    reports = done / monitor.FOLDER / "reports"
+    naming = [done / clean.RUNS / "named/validation", reports / "named"]
+    others = [done / clean.RUNS / "other/validation", reports / "other", done / monitor.FOLDER / "seen"]
+    for folder in [*naming, *others, done / p.paths.data_docs, done / monitor.FOLDER / "memo"]:
+        folder.mkdir(parents=True)
+        (folder / "index.html").write_text(page.read_text() if folder in naming else "page")
+        (folder / "images.png").write_bytes(b"thumbnails")
+    run(done, "git", "add", "-A")
+    run(done, "git", "commit", "-qm", "preprocessed")
+    tree = worktree.ready("main")
+    shutil.copytree(p.paths.raw, tree.folder / p.paths.raw, dirs_exist_ok=True)
+    (tree.folder / ".assay/images").mkdir()
+    stage = done / worktree.STAGES / "checkout"
+    run(done, "git", "worktree", "add", "-q", "--detach", str(stage))
+    shutil.copytree(p.paths.raw, stage / p.paths.raw, dirs_exist_ok=True)
+
+    for home, said in ((Path(), "a retraining has this checkout"), (worktree.STAGES, "a stage runs in .assay/stages")):
+        with lock.taken("a run", home), pytest.raises(AssayError, match=f"^forget: {said}.*wait for its end"):
+            forget.forget([ODD], p)
+        assert tree.folder.exists()
+        assert (ledger.read(p.paths.ledger)["split"] != ledger.FORGOTTEN).all()
+
+    forget.forget([ODD], p)
+    gone = [done / clean.RUNS / "named", reports / "named", done / monitor.FOLDER / "memo", done / p.paths.data_docs]
+    assert [place for place in [*gone, tree.folder, stage, done / worktree.MEMO] if place.exists()] == []
+    assert all((place / "images.png").exists() for place in others)
+    assert holding(done, [sha256.encode()]) == set()
+    assert len(run(done, "git", "worktree", "list").splitlines()) == 1
+    assert not worktree.ready("main").continued  # begun anew
+
+
+def test_kept_report_is_found_again_after_a_kill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    sha256, report = "ab" * 32, clean.RUNS / "1"
+    for name, text in {"evaluation/images.png": "thumbnails", "validation/index.html": sha256, "z.png": "more"}.items():
+        files.write_text(report / name, text)
+    with monkeypatch.context() as broken, pytest.raises(KeyboardInterrupt):
+        broken.setattr(shutil, "rmtree", interrupt)
+        forget._drop_kept({sha256})
+    assert [file for file in report.rglob("*") if file.is_file()] == [report / "validation/index.html"]
+    forget._drop_kept({sha256})
+    assert not report.exists()

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -86,6 +87,7 @@ def test_new_images_are_predicted_as_evaluate_does_and_their_drift_is_named(tmp_
     set_params(checkout, preprocess={"resize": "stretch", "height_px": 24, "width_px": 24, "colour": "rgb"})
     shutil.rmtree(checkout / "models")
     folder, found = results(run(checkout, "assay", "monitor", str(images)), checkout)
+    alike = folder
     assert (found["drift"], found["champion"], found["n_images"]) == (False, "v0.0.1", 150)
     rows = manifest.read(checkout / "data/manifest.parquet")
     texts = {"label": str, "predicted": str}
@@ -109,9 +111,14 @@ def test_new_images_are_predicted_as_evaluate_does_and_their_drift_is_named(tmp_
     table.to_csv(tmp_path / "one/log.csv", index=False)
     said = run(checkout, "assay", "monitor", f"table:{tmp_path / 'one/log.csv'}", code=6)
     assert moved(results(said, checkout)[1]) == {"predicted classes"}
-    assert "most: 'cow' 100.0%" in said
+    assert "most: 'cow' 100%," in said
     shutil.rmtree(checkout / ".dvc/cache")
     assert "is neither in DVC's cache nor in a remote" in run(checkout, "assay", "monitor", str(images), code=1)
+
+    # The report that shows an image is what `assay forget` takes, and no other.
+    sha256 = re.findall(r'data-sha256="(\w{64})"', (alike / "index.html").read_text())[0]
+    run(checkout, "assay", "forget", sha256)
+    assert (alike.exists(), folder.exists(), (checkout / ".assay/monitor/memo").exists()) == (False, True, False)
 
 
 def moved(found: dict[str, Any]) -> set[str]:
