@@ -168,7 +168,10 @@ def damaged(folder: Path, share: float = 1.0, *, delete: bool = True) -> list[Pa
     """
     with opened("cache", folder) as repo, _quiet():
         cache = repo.cache.local
-        places = {Path(cache.oid_to_path(each.value)): each.value for each in _used(repo.used_objs())}
+        used = _used(
+            repo.used_objs(force=True)
+        )  # a folder that is not in the cache is no damage, nor to be asked about
+        places = {Path(cache.oid_to_path(each.value)): each.value for each in used}
     day = int(time.time() // 86_400)
     found = []
     for place, name in sorted(places.items()):

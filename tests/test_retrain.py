@@ -192,6 +192,18 @@ def test_run_after_a_lost_source_is_skipped_where_nothing_is_new(checkout: Path,
     assert clean(checkout)
 
 
+def test_clone_without_a_cache_retrains(checkout: Path, server: str, retrain: Retrain) -> None:
+    retrain()
+    (branch,) = toy.branches(checkout)
+    (checkout.parent / "new/does").mkdir(parents=True)
+    toy.run(checkout.parent, "git", "clone", "-q", "-b", branch, "checkout", "new/checkout")
+    new = checkout.parent / "new/checkout"
+    toy.run(new, "git", "remote", "remove", "origin")
+    next((checkout.parent / "images/ape").iterdir()).unlink()
+    toy.run(new, "flows.retrain", "--ref", branch, code=4, PREFECT_API_URL=server)
+    assert len(tags(new)) == 3
+
+
 def test_place_with_letters_beyond_ascii_and_a_space(checkout: Path, server: str, retrain: Retrain) -> None:
     place = checkout.parent.parent / "mein café"
     checkout.parent.rename(place)
