@@ -11,20 +11,10 @@ from assay.profile import Profile
 
 WIDTH, HEIGHT = 200, 60  # of a curve, in the units of its SVG
 SHARES = tuple(n / 20 for n in range(21))  # of the images: the quantiles that a curve goes through
-PROPERTIES = {  # some of assay/properties.py, with words for people
-    "brightness": "brightness, 0 to 255",
-    "contrast": "contrast, in grey levels",
-    "entropy": "entropy, in bits",
-    "sharpness": "sharpness",
-    "noise": "noise, in grey levels",
-    "blockiness": "blockiness of JPEG",
-    "saturation": "saturation, 0 to 1",
-    "red_blue": "red less blue, in levels",
-    "red_green": "red less green, in levels",
-    "width_px": "width, in px",
-    "height_px": "height, in px",
-    "bytes": "size of the file, in bytes",
-}
+SHOWN = (  # of assay/properties.py
+    *("brightness", "contrast", "entropy", "sharpness", "noise", "blockiness", "saturation", "red_blue", "red_green"),
+    *("width_px", "height_px", "bytes"),
+)
 Quantiles = tuple[np.ndarray, np.ndarray]  # shares in [0, 1], and the values that these do not exceed
 
 
@@ -47,9 +37,7 @@ def curves(images: pd.DataFrame, approved: Profile | None) -> list[Curve]:
     then = of_profile(approved) if approved else {}
     values = dict(zip(properties.NAMES, properties.values(images), strict=True))
     medians = dict(zip(properties.NAMES, approved.medians.tolist(), strict=True)) if approved else {}
-    found = (
-        _curve(name, values[name][~np.isnan(values[name])], then.get(name), medians.get(name)) for name in PROPERTIES
-    )
+    found = (_curve(name, values[name][~np.isnan(values[name])], then.get(name), medians.get(name)) for name in SHOWN)
     return [curve for curve in found if curve is not None]
 
 
@@ -71,7 +59,7 @@ def _curve(name: str, values: np.ndarray, approved: Quantiles | None, was: float
         return None
     return Curve(
         name=name,
-        words=PROPERTIES[name],
+        words=properties.WORDS[name],
         low=low,
         middle=float(drift.medians(values[None])[0]),
         high=high,

@@ -17,7 +17,7 @@ from typing import Any
 
 import pandas as pd
 
-from assay import champion, files, git, image, monitor_page, params, pictures, profile, scan, source, survey
+from assay import champion, files, git, image, monitor_page, params, pictures, profile, properties, scan, source, survey
 from assay.champion import Champion
 from assay.errors import AssayError
 from assay.profile import Profile
@@ -134,7 +134,8 @@ def said(each: Comparison) -> str:
         return f"{each.name}: {apart} of the images are named otherwise, {limit}; most: {most}"
     if each.name == "confidence":
         return f"{each.name}: {each.statistic:g} apart, {limit}; mean {each.now:g}, on the test images {each.before:g}"
-    return f"{each.name}: {each.statistic:g} apart, {limit}; median {each.now:g}, approved {each.before:g}"
+    middles = f"median {each.now:g}, approved {each.before:g}"
+    return f"{properties.WORDS[each.name]} ({each.name}): {each.statistic:g} apart, {limit}; {middles}"
 
 
 def _results(

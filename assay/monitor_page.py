@@ -82,6 +82,7 @@ def render(
         curves=distributions.curves(usable, approved) if approved else [],
         broken=broken[["path", "reason"]].head(LISTED).to_dict("records"),
         shares=classes[:CLASSES],
+        words=properties.WORDS,
         n_classes=len(classes),
         **results,
     )

@@ -24,6 +24,30 @@ SWAPPED = {"red_blue": ("red_blue", -1), "red_green": ("blue_green", 1), "blue_g
 PIXELS = (*OF_MANIFEST, *DIFFERENCES)
 FILES = ("bytes", "jpeg_quality")
 NAMES = (*PIXELS, *FILES)
+WORDS = {  # for people
+    "width_px": "width, in px",
+    "height_px": "height, in px",
+    "brightness": "brightness, 0 to 255",
+    "contrast": "contrast, in grey levels",
+    "entropy": "entropy, in bits",
+    "p1": "grey level that 1 % of the pixels do not exceed",
+    "p5": "grey level that 5 % of the pixels do not exceed",
+    "p50": "median grey level",
+    "p95": "grey level that 95 % of the pixels do not exceed",
+    "p99": "grey level that 99 % of the pixels do not exceed",
+    "black_share": "share of black pixels",
+    "white_share": "share of white pixels",
+    "sharpness": "sharpness",
+    "noise": "noise, in grey levels",
+    "comb": "gaps between the grey levels in use",
+    "blockiness": "blockiness of JPEG",
+    "saturation": "saturation, 0 to 1",
+    "red_blue": "red less blue, in levels",
+    "red_green": "red less green, in levels",
+    "blue_green": "blue less green, in levels",
+    "bytes": "size of the file, in bytes",
+    "jpeg_quality": "quality of the JPEG, 1 to 100",
+}
 
 
 def values(rows: pd.DataFrame) -> np.ndarray:

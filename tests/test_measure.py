@@ -14,7 +14,7 @@ from PIL import Image, ImageEnhance
 from scipy.fft import dctn
 from test_image import BROKEN, encode, grey
 
-from assay import image
+from assay import image, properties
 from assay.measure import SIDE_PX, Measurements, camera, decode, measure, measurements, named_format, phashes
 from assay.statistics import of_colours, sharpness
 
@@ -343,3 +343,7 @@ def test_another_process_measures_the_same() -> None:
     told = "import sys; from assay.measure import measure; print(measure(sys.stdin.buffer.read(), 'a.jpg'))"
     done = subprocess.run([sys.executable, "-c", told], input=content, capture_output=True, cwd=ROOT, check=True)
     assert done.stdout.decode().strip() == str(measure(content, "a.jpg"))
+
+
+def test_every_property_has_words_for_people() -> None:
+    assert set(properties.WORDS) == set(properties.NAMES)

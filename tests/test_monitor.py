@@ -97,6 +97,7 @@ def test_new_images_are_predicted_as_evaluate_does_and_their_drift_is_named(tmp_
     assert np.abs(now["probability"].to_numpy() - evaluated["probability"].to_numpy()).max() <= 2e-6
     folder, found = results(run(checkout, "assay", "monitor", str(noisy), code=6), checkout)
     assert {"noise", "sharpness"} <= moved(found)
+    assert any(line.startswith("noise, in grey levels (noise): ") for line in found["said"])
     assert (folder / "images.png").exists()
     page = (folder / "index.html").read_text()
     assert "noise: the most extreme" in page
