@@ -258,7 +258,7 @@ def results() -> None:
         return
     from assay import tracking
 
-    if due := tracking.due(Path()):
+    if due := tracking.due(Path(), here=True):
         click.echo(f"{'data':8} {'passed':70} {paths.validation / 'index.html'}")
         click.echo(f"{due[0]} has to run: what lies here of a model is an earlier run's")
         return

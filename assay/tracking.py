@@ -115,11 +115,14 @@ def share(home: Path, folder: Path) -> None:
             settings.setdefault("remote", {}).setdefault(name, {}).update(paths)
 
 
-def due(folder: Path) -> list[str]:
-    """Return the stages that `dvc repro` would run first; none if all are up to date, here or in a remote."""
+def due(folder: Path, *, here: bool = False) -> list[str]:
+    """Return the stages that `dvc repro` would run first; none if all are up to date, here or in a remote.
+
+    `here`: what they made must lie here.
+    """
     with opened("pipeline", folder) as repo, quiet():
         try:
-            return [stage.name for stage in repo.reproduce(str(folder / PIPELINE), dry=True, allow_missing=True)]
+            return [stage.name for stage in repo.reproduce(str(folder / PIPELINE), dry=True, allow_missing=not here)]
         except ReproductionError as error:  # a stage after one that would run has no inputs yet
             return [str(error).rpartition(" ")[2].strip("'").rpartition(":")[2]]
 
