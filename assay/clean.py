@@ -5,7 +5,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from assay import cache, git, lock, worktree
+from assay import git, lock, tracking, worktree
 from assay.errors import AssayError
 
 RUNS = Path(".assay/runs")
@@ -29,7 +29,7 @@ def clean(home: Path = Path(), *, dry: bool = False) -> Removed:
         worktrees = _old_worktree(home, dry)
         reports = _old_reports(home, dry)
         kept = [folder for folder in [home / worktree.PLACE] if folder.exists()]
-        objects = cache.collect(_revisions(home), [] if worktrees and dry else kept, home, dry=dry)
+        objects = tracking.collect(_revisions(home), [] if worktrees and dry else kept, home, dry=dry)
     return Removed(worktrees=worktrees, reports=reports, objects=objects)
 
 

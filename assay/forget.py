@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 
 import pandas as pd
 
-from assay import batch, cache, clean, ledger, lock, manifest, monitor, params, tracking, wording, worktree
+from assay import batch, clean, ledger, lock, manifest, monitor, params, tracking, wording, worktree
 from assay.errors import AssayError
 
 BLOCK_BYTES = 2**24
@@ -31,7 +31,7 @@ def forget(names: list[str], p: params.Params) -> str:
     """
     hashes = _hashes(names, p.paths)
     with _alone(), tracking.opened("forget", locked=True) as repo:
-        stores = cache.stores("forget", repo)
+        stores = tracking.stores("forget", repo)
         n_batches = _rewrite(hashes, p.paths)
         _drop(hashes, p.paths)
         _drop_kept(hashes)

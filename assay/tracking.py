@@ -1,26 +1,33 @@
-"""DVC, as the library uses it: with cache.py the only module that knows where DVC's classes live."""
+"""DVC, as the library uses it: the only module that knows where DVC's classes live."""
 
+import hashlib
+import io
 import json
 import logging
+import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext, suppress
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import dvc.api
 from dvc.config_schema import RelPath
 from dvc.exceptions import (
     CheckoutError,
+    CollectCacheError,
     DownloadError,
     DvcException,
     NoOutputOrStageError,
     PrettyDvcException,
     ReproductionError,
+    RevCollectionError,
 )
 from dvc.lock import LockError
 from dvc.repo import Repo
+from dvc_data.hashfile.gc import gc as garbage
 
 from assay.errors import AssayError
 
@@ -85,7 +92,7 @@ def plots(old: str, new: str) -> dict[str, dict[str, Any]]:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def _quiet() -> Iterator[None]:
     """Keep back what DVC tells a person at a terminal: a line for each file that is not there yet."""
     loggers = [logging.getLogger(name) for name in ("dvc", "dvc_data")]
     levels = [logger.level for logger in loggers]
@@ -120,7 +127,7 @@ def due(folder: Path, *, here: bool = False) -> list[str]:
 
     `here`: what they made must lie here.
     """
-    with opened("pipeline", folder) as repo, quiet():
+    with opened("pipeline", folder) as repo, _quiet():
         try:
             return [stage.name for stage in repo.reproduce(str(folder / PIPELINE), dry=True, allow_missing=not here)]
         except ReproductionError as error:  # a stage after one that would run has no inputs yet
@@ -139,7 +146,7 @@ def checkout(folder: Path) -> None:
 
     What neither has stays away: the stage that makes it will run.
     """
-    with opened("checkout", folder) as repo, quiet():
+    with opened("checkout", folder) as repo, _quiet():
         if repo.config["core"].get("remote"):
             with suppress(DownloadError):
                 repo.fetch()
@@ -148,12 +155,142 @@ def checkout(folder: Path) -> None:
 
 def bring(files: list[Path], folder: Path) -> list[Path]:
     """Put these outputs, or files of them, in place from the cache or the remote; return those that neither has."""
-    with opened("pull", folder) as repo, quiet():
+    with opened("pull", folder) as repo, _quiet():
         for file in files:
             with suppress(CheckoutError, DownloadError, NoOutputOrStageError):
                 repo.fetch(targets=[str(file)])
                 repo.checkout(targets=[str(file)], force=True, allow_missing=True)
     return [file for file in files if not file.exists()]
+
+
+def damaged(folder: Path, share: float = 1.0, *, delete: bool = True) -> list[Path]:
+    """Delete what is no longer the bytes that its name says from the cache, and return it: of what this checkout uses.
+
+    `share` of the files, in [0, 1], is read, another part every day; DVC itself never looks. What was deleted is pulled
+    from a remote, or made anew by its stage.
+    """
+    with opened("cache", folder) as repo, _quiet():
+        cache = repo.cache.local
+        used = _used(
+            repo.used_objs(force=True)
+        )  # a folder that is not in the cache is no damage, nor to be asked about
+        places = {Path(cache.oid_to_path(each.value)): each.value for each in used}
+    day = int(time.time() // 86_400)
+    found = []
+    for place, name in sorted(places.items()):
+        in_turn = share >= 1 or (int(name[:8], 16) + day) % max(1, round(1 / share)) == 0
+        if in_turn and place.exists() and _md5(place) != name.partition(".")[0]:
+            found.append(place)
+            if delete:
+                place.chmod(0o644)
+                place.unlink()
+    return found
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "md5").hexdigest()
+
+
+def collect(revisions: Mapping[str, str], worktrees: list[Path], folder: Path, *, dry: bool) -> int:
+    """Delete from the cache all that none of the revisions, this checkout and the worktrees use; return how many.
+
+    `revisions`: commits, with what people call them. Raises `AssayError` if one of them cannot be read, or what a
+    folder of it holds is not known: nothing is deleted then.
+    """
+    with opened("clean", folder, locked=True) as repo, _quiet():
+        used = _needed(repo, revisions, folder)
+        for each in worktrees:
+            with opened("clean", each) as other:
+                used |= _needed(other, {}, each)
+        removed: int = garbage(repo.cache.local, used, dry=dry)
+    return removed
+
+
+def _needed(repo: Repo, revisions: Mapping[str, str], folder: Path) -> set[Any]:
+    """Return what the revisions and the files as they are in the folder use."""
+    try:
+        with redirect_stdout(io.StringIO()):  # at a terminal DVC would ask whether what it does not find may be lost
+            return _used(repo.used_objs(revs=list(revisions), skip_failed=False))
+    except RevCollectionError as error:
+        is_here = error.rev == WORKSPACE
+        who = f"the files as they are in {folder.absolute()}" if is_here else revisions[error.rev]
+        is_lost = isinstance(error.__cause__, CollectCacheError)
+        todo = "; ".join([*_remedy(is_lost, is_here), "nothing was deleted"])
+        raise AssayError(f"clean: {who}: {_reason(error)}; {todo}") from None
+
+
+def _reason(error: RevCollectionError) -> str:
+    """Return why DVC could not say what a revision uses; it tells that in the cause alone."""
+    cause = error.__cause__
+    if isinstance(cause, CollectCacheError):
+        place = str(cause).rpartition("directory ")[2]
+        return f"{place} is neither in DVC's cache nor in a remote that answers"
+    return said(cause) if isinstance(cause, DvcException) else said(error)
+
+
+def _remedy(is_lost: bool, is_here: bool) -> list[str]:
+    if is_here:  # DVC's own words name the file that is broken
+        return ["`dvc pull` or `dvc repro` there"] if is_lost else []
+    fetch = "`dvc fetch -aT`, or " if is_lost else ""
+    return [f"{fetch}delete every branch and tag named here, if nobody needs it"]
+
+
+def stores(command: str, repo: Repo) -> dict[str, Any]:
+    """Return the cache and the remotes, each seen to list its objects, by what people call them.
+
+    Raises `AssayError` that begins with `command` for one that does not.
+    """
+    found = {"the cache": repo.cache.local}
+    if "dir" in repo.config["cache"]:  # the usual one lies in the checkout: if it is not there it was never filled
+        with _reaching(f"{command}: the cache", "mount it, or fill it: `dvc fetch`"):
+            _check_folder(Path(repo.cache.local.path))
+    for name in repo.config["remote"]:
+        todo = f"mount it, push to it once if that never was (`dvc push -r {name}`), or `dvc remote remove {name}`"
+        with _reaching(f"{command}: remote {name!r}", todo):
+            found[f"remote {name}"] = _listing(repo.cloud.get_remote_odb(name, command))
+    return found
+
+
+@contextmanager
+def _reaching(what: str, todo: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # whatever the client of that kind of remote raises
+        words = " ".join(str(error).split()) or type(error).__name__
+        raise AssayError(f"{what}: {words}; {todo}; nothing was touched") from None
+
+
+def _listing(store: Any) -> Any:
+    """Return the remote after beginning to list its objects; what is not there DVC itself lists as empty."""
+    if store.fs.protocol == "local":
+        _check_folder(Path(store.path))
+    elif not store.fs.CAN_TRAVERSE:
+        raise AssayError(f"DVC cannot list what lies over {store.fs.protocol}, so erase it there by other means")
+    else:
+        try:
+            store.fs.ls(store.path, detail=False)
+        except FileNotFoundError as error:  # where it has a cause, nobody answers
+            raise AssayError(str(error.__cause__ or f"{store.path} is not there")) from None
+        next(iter(store.all()), None)
+    return store
+
+
+def _check_folder(folder: Path) -> None:
+    """Raise `AssayError` or `OSError` if the folder is not there, or it or a folder within it cannot be read."""
+    for place in (*reversed(folder.parents), folder):
+        if not place.is_dir():
+            raise AssayError(f"{place} is {'no folder' if place.exists() else 'not there'}")
+    for _ in os.walk(folder, onerror=_raise):
+        pass
+
+
+def _raise(error: OSError) -> NoReturn:
+    raise error
+
+
+def _used(found: dict[Any, set[Any]]) -> set[Any]:
+    return {each for objects in found.values() for each in objects}
 
 
 def check_locks(folder: Path) -> None:
@@ -170,6 +307,19 @@ def check_stages(folder: Path) -> None:
     """Raise `AssayError` if dvc.yaml or dvc.lock cannot be read."""
     with opened("pipeline", folder) as repo:
         list(repo.index.stages)
+
+
+def reach(folder: Path) -> str:
+    """Return why the default remote cannot be read, empty if it can."""
+    try:
+        with opened("remote", folder) as repo:
+            odb = repo.cloud.get_remote_odb()
+            odb.fs.info(odb.path)
+    except FileNotFoundError as error:  # nothing was sent yet; or, where it has a cause, nobody answers
+        return " ".join(str(error.__cause__ or "").split())
+    except Exception as error:  # whatever the client of that kind of remote raises
+        return " ".join(str(error).split())
+    return ""
 
 
 def push(folder: Path, stage: str | None = None) -> None:

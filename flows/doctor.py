@@ -20,7 +20,7 @@ os.environ.setdefault("DO_NOT_TRACK", "1")  # Prefect asks for it while it is im
 from packaging.requirements import Requirement
 from prefect.settings import PREFECT_API_URL
 
-from assay import alert, cache, disk, ending, git, lock, news, outbox, params, tracking
+from assay import alert, disk, ending, git, lock, news, outbox, params, tracking
 from assay.errors import AssayError
 from assay.wording import counted
 from flows import doctor_declared, doctor_server, server
@@ -79,9 +79,9 @@ def locks() -> Iterator[Answer]:
         yield Answer(subject="pipeline", seen="dvc.yaml and dvc.lock are readable")
 
 
-def damage() -> Iterator[Answer]:
+def cache() -> Iterator[Answer]:
     try:
-        damaged = cache.damaged(Path(), share=SAMPLE, delete=False)
+        damaged = tracking.damaged(Path(), share=SAMPLE, delete=False)
     except AssayError as error:
         yield Answer(subject="cache", seen=str(error), todo="run `dvc status`, and mend what it names")
         return
@@ -123,7 +123,7 @@ def remotes() -> Iterator[Answer]:
         yield Answer(subject="git remote", seen="none is set: what is made stays on this machine")
     store = tracking.remote(Path())
     if store:
-        said = cache.reach(Path())
+        said = tracking.reach(Path())
         yield Answer(
             subject="DVC remote", seen=said or f"{store} answers", todo="check `dvc remote list`" if said else ""
         )
@@ -197,7 +197,7 @@ def main(test_alerts: bool, tell: bool) -> None:
         return receivers(test_alerts)
 
     of_others = [doctor_declared.deployed, doctor_declared.refs, doctor_server.prefect]
-    questions = [tools, versions, room, locks, damage, waivers, remotes, alerts, *of_others]
+    questions = [tools, versions, room, locks, cache, waivers, remotes, alerts, *of_others]
     wrong = []
     for answer in ask(questions):
         click.echo(f"{'!!' if answer.todo else 'ok'}  {answer.subject:16} {answer.seen}")

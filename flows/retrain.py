@@ -28,7 +28,7 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import cache, disk, ending, files, git, lock, news, outbox, params, publish, release, tracking, worktree
+from assay import disk, ending, files, git, lock, news, outbox, params, publish, release, tracking, worktree
 from assay.errors import AssayError
 from flows import child, dag, reconcile, relay, server, show, stages
 from flows.tell import flush, tell
@@ -205,7 +205,7 @@ def snapshot(folder: Path) -> str:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def fetch(folder: Path) -> None:
     """Put what the last run made in its place, from the cache or the remote; what is damaged is not used."""
-    for file in cache.damaged(folder):
+    for file in tracking.damaged(folder):
         get_run_logger().warning("damaged: %s is not what was put in; deleted, to be pulled or made anew", file)
     tracking.checkout(folder)
 

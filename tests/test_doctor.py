@@ -107,11 +107,11 @@ def test_damaged_file_of_the_cache_is_named_and_left_for_a_person(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(doctor, "SAMPLE", 1.0)
-    assert the(doctor.damage()).todo == ""
+    assert the(doctor.cache()).todo == ""
     (file,) = [file for file in (checkout / ".dvc/cache/files").rglob("*") if file.is_file()]
     file.chmod(0o644)
     file.write_text("c0ntent")
-    answer = the(doctor.damage())
+    answer = the(doctor.cache())
     assert file.name in answer.seen
     assert file.exists()
 

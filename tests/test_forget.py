@@ -10,7 +10,7 @@ from conftest import png, run
 from dvc_data.hashfile.db import HashFileDB
 from dvc_objects.fs import MemoryFileSystem
 
-from assay import batch, cache, clean, files, forget, ledger, lock, manifest, monitor, params, worktree
+from assay import batch, clean, files, forget, ledger, lock, manifest, monitor, params, tracking, worktree
 from assay.errors import AssayError
 
 ODD = "ape/odd.png"
@@ -176,9 +176,9 @@ def test_remote_that_is_no_folder_is_listed_and_one_without_objects_is_not_empty
     memory = MemoryFileSystem()
     store = HashFileDB(memory, "/bucket/files/md5")
     with pytest.raises(AssayError, match=r"^/bucket/files/md5 is not there$"):
-        cache._listing(store)
+        tracking._listing(store)
     memory.fs.pipe_file("/bucket/files/md5/ab/cd", b"")
-    assert list(cache._listing(store).all()) == ["abcd"]
+    assert list(tracking._listing(store).all()) == ["abcd"]
 
 
 def test_remote_that_ends_meanwhile_is_named() -> None:
