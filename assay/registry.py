@@ -65,7 +65,7 @@ def compare(champion: dict[str, Any], test: pd.DataFrame, index: Index, ledger_i
         text = f"champion {champion['version']} was made for other labels: {its_task}, and this model for {index.task}"
         return Check(name="champion", passed=False, text=text)
     both = test[test["batch"] <= champion["last_batch"]]
-    if champion.get("ledger", ledger_id) != ledger_id:
+    if champion.get("ledger") not in (None, ledger_id):
         text = f"champion {champion['version']} was tested on images of another ledger: none is known to be in common"
         return Check(name="champion", passed=False, text=text)
     if both.empty:

@@ -95,7 +95,7 @@ def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None
         "task": candidate["task"],
         "classes": candidate["classes"],
         "last_batch": candidate["last_batch"],
-        **{key: candidate[key] for key in ("ledger",) if key in candidate},  # older ones have none
+        "ledger": candidate.get("ledger"),  # older releases name none
         "errors": candidate["errors"],
     }
     files.write_json(paths.champions, [*champions, champion])

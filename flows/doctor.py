@@ -65,18 +65,17 @@ def locks() -> Iterator[Answer]:
     holder = lock.holder()
     seen = f"held by process {holder['process']} ({holder['holder']})" if holder else "free"
     yield Answer(subject="lock", seen=seen)
-    try:
-        tracking.check_locks(Path())
-    except AssayError as error:
-        yield Answer(subject="DVC", seen=str(error), todo="remove .dvc/tmp/rwlock, if no dvc process runs")
-    else:
-        yield Answer(subject="DVC", seen="its locks are readable")
-    try:
-        tracking.check_stages(Path())
-    except AssayError as error:
-        yield Answer(subject="pipeline", seen=str(error), todo="mend it, then `assay doctor` again")
-    else:
-        yield Answer(subject="pipeline", seen="dvc.yaml and dvc.lock are readable")
+    readable = [
+        ("DVC", tracking.check_locks, "its locks are readable", "remove .dvc/tmp/rwlock, if no dvc process runs"),
+        ("pipeline", tracking.check_stages, "dvc.yaml and dvc.lock are readable", "mend it, then `assay doctor` again"),
+    ]
+    for subject, check, seen, todo in readable:
+        try:
+            check(Path())
+        except AssayError as error:
+            yield Answer(subject=subject, seen=str(error), todo=todo)
+        else:
+            yield Answer(subject=subject, seen=seen)
 
 
 def cache() -> Iterator[Answer]:

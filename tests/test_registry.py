@@ -71,6 +71,7 @@ def test_without_common_images_it_holds() -> None:
 def test_images_of_another_ledger_are_not_taken_for_those_of_the_champion() -> None:
     of_digits = champion("") | {"ledger": "1f"}
     assert registry.compare(of_digits, answered(""), INDEX, "1f", P).passed
+    assert registry.compare(champion("") | {"ledger": None}, answered(""), INDEX, "2e", P).passed
     check = registry.compare(of_digits, answered(""), INDEX, "2e", P)
     assert (check.passed, check.text) == (
         False,

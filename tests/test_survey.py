@@ -81,6 +81,17 @@ def test_other_class_shares_are_those_of_the_prediction_alone(approved: Profile,
     assert (shares.of, shares.now) == ("owl", pytest.approx(0.85, abs=0.06))
 
 
+def test_medians_are_those_of_the_images() -> None:
+    rows = drawn(np.random.default_rng(1), 40)
+    rows["p50"] = np.where(np.arange(len(rows)) % 20 < 11, 32, np.arange(len(rows)))  # a value that many share
+    found = {each.name: each for each in survey.pixels(as_approved(rows), rows, None)}
+    brightness = float(np.quantile(rows["brightness"], 0.5, method="inverted_cdf"))
+    assert found["brightness"].before == pytest.approx(brightness, rel=1e-5)
+    assert found["brightness"].now == pytest.approx(brightness, rel=1e-5)
+    middle = float(np.quantile(rows["p50"], 0.5, method="inverted_cdf"))
+    assert (found["p50"].before, found["p50"].now) == (middle, middle)
+
+
 SETS = ("", "cat", "cat|dog", "cat|dog|owl", "dog", "owl")
 
 
