@@ -1,5 +1,5 @@
 """`python -m assay`: the command of the checkout that it is called in, whichever is installed."""
 
-from assay.cli import main
+from assay.commands.main import main
 
 main()

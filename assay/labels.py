@@ -15,6 +15,9 @@ SEPARATOR = "|"
 THRESHOLD = 0.5  # a multi-label image is in the classes whose probability reaches it
 # What share of the images is right; of a multi-label image every class must be (scikit-learn: subset accuracy).
 ACCURACY: dict[Task, str] = {"single_label": "accuracy", "multi_label": "exact match"}
+SPLITS = ("train", "val", "test")
+REFUSED = "split refused: "  # begins the `reason` of an image that is given a split that it cannot have
+UNLISTED = "not read: no row of the table lists it"  # the `reason` of a file beside those that a table lists
 
 
 def names(label: str, task: Task) -> tuple[str, ...]:

@@ -79,7 +79,7 @@ def first_build(checkout: Path, n: int) -> tuple[dict[str, float], int]:
 def build(checkout: Path, *, take: bool = True) -> tuple[dict[str, float], int]:
     """Return the CPU seconds of each stage, after taking a snapshot of the images, and how many were decoded anew."""
     if take:
-        run(checkout, "-c", "from assay.cli import main; main()", "snapshot", "images")
+        run(checkout, "-c", "from assay.commands.main import main; main()", "snapshot", "images")
     ran = {stage: run(checkout, "-m", f"tasks.{stage}") for stage in STAGES}
     decoded = re.search(r"([\d,]+) decoded", ran["preprocess"][1])
     assert decoded

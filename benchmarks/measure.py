@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from assay.measure import measure
+from assay.ingestion.measure import measure
 
 SIZES = {(500, 400): 200, (3000, 2000): 20}  # [width, height] in px: photos
 WEIGHTS = {150: 0.5, 40: 0.3, 8: 0.2, 1: 0.06}  # of the noises, by the side of their squares in px

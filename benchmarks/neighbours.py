@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 from sklearn.datasets import load_digits, load_sample_images
 
-from assay import hamming, neighbours
+from assay.ingestion import hamming, near_duplicates
 
 Picture = Image.Image
 N_COPIED = 60
@@ -58,8 +58,8 @@ def drawn(n: int, folder: Path) -> np.ndarray:
 
 def print_time(n: int, folder: Path) -> None:
     thumbnails = drawn(n, folder)
-    start, how = time.process_time(), neighbours.look(thumbnails)
-    codes, hashed = neighbours.codes(thumbnails, np.arange(n), how.middle), time.process_time() - start
+    start, how = time.process_time(), near_duplicates.look(thumbnails)
+    codes, hashed = near_duplicates.codes(thumbnails, np.arange(n), how.middle), time.process_time() - start
     with peak() as most:
         cpu, wall = time.process_time(), time.perf_counter()
         pairs = hamming.pairs(codes, how.radius)
@@ -102,9 +102,9 @@ def found(pictures: list[Picture]) -> list[str]:
     copies = [change(pictures[i]) for change in CHANGES.values() for i in chosen]
     of = np.concatenate([np.arange(len(pictures)), np.tile(chosen, len(CHANGES))])
     thumbnails = np.stack([thumbnail(picture) for picture in pictures + copies])
-    limit = neighbours.calibrate(thumbnails[: len(pictures)], seed=0)
-    pairs = neighbours.candidates(thumbnails, neighbours.look(thumbnails))
-    kept = pairs[neighbours.distance(thumbnails, pairs) <= limit]
+    limit = near_duplicates.calibrate(thumbnails[: len(pictures)], seed=0)
+    pairs = near_duplicates.candidates(thumbnails, near_duplicates.look(thumbnails))
+    kept = pairs[near_duplicates.distance(thumbnails, pairs) <= limit]
     is_true = of[kept[:, 0]] == of[kept[:, 1]]
     seen = set(map(tuple, kept.tolist()))
     planted = np.stack([of, np.arange(len(of))], axis=1)[len(pictures) :].tolist()

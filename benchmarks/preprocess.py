@@ -22,7 +22,9 @@ import numpy as np
 from measure import draw
 from PIL import Image
 
-from assay import backend, batch, code, pack, records
+from assay.compute import backend, fingerprint
+from assay.dataset import batches, packing
+from assay.dataset.records import shard as records
 
 CASES = {(500, 400, 64): 1200, (500, 400, 224): 3000, (3000, 2000, 224): 240}  # width, height, side wanted: photos
 DRAWN = 60  # different photos; the others differ in their last bytes only
@@ -50,8 +52,8 @@ def write_photos(folder: Path, size: tuple[int, int], n: int) -> None:
     contents = [drawn[number % len(drawn)] + number.to_bytes(4, "big") for number in range(n)]
     for number, content in enumerate(contents):
         (folder / f"{number:05d}.jpg").write_bytes(content)
-    batch.write(folder / "batch.tar", [(hashlib.sha256(content).hexdigest(), content) for content in contents])
-    offsets = batch.read_offsets(folder / "batch.tar").items()
+    batches.write(folder / "batch.tar", [(hashlib.sha256(content).hexdigest(), content) for content in contents])
+    offsets = batches.read_offsets(folder / "batch.tar").items()
     members = [(offset, len(content), sha256, 0) for (sha256, offset), content in zip(offsets, contents, strict=True)]
     (folder / "members.json").write_text(json.dumps(members))
 
@@ -109,11 +111,11 @@ def bare(folder: Path, side_px: int, start: int, end: int) -> None:
 
 
 def ours(folder: Path, side_px: int, start: int, end: int) -> None:
-    members = [pack.Member(*each) for each in json.loads((folder / "members.json").read_text())[start:end]]
+    members = [packing.Member(*each) for each in json.loads((folder / "members.json").read_text())[start:end]]
     waits, settled = [], ThreadPoolExecutor(1)  # as `preprocess` does beside its workers
     for cut in range(0, len(members), SHARD_IMAGES):
-        shard = pack.Shard(
-            made_by=code.fingerprint(pack.CODE),
+        shard = packing.Shard(
+            made_by=fingerprint.fingerprint(packing.CODE),
             batch=folder / "batch.tar",
             members=tuple(members[cut : cut + SHARD_IMAGES]),
             height_px=side_px,
@@ -123,7 +125,7 @@ def ours(folder: Path, side_px: int, start: int, end: int) -> None:
             folder=folder / "records",
             split="train",
         )
-        waits.append(settled.submit(records.settle, shard.folder / pack.write(shard)))
+        waits.append(settled.submit(records.settle, shard.folder / packing.write(shard)))
     for wait in waits:
         wait.result()
 

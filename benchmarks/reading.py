@@ -15,24 +15,28 @@ from pathlib import Path
 
 import numpy as np
 
-from assay import dataset, model, params, records
-from assay.tensors import tf
+from assay import params
+from assay.dataset.records import contents, shard
+from assay.training import augment, batches, job, network, shuffled, tensors
+from assay.training.augment import Strengths
+from assay.training.tensors import keras, tf
 
 SIDE_PX, N_IMAGES, SHARD_IMAGES = 64, 1024, 128
 ROUNDS = 3
-PLAIN = params.Augment(rotate_deg=0, shift_share=0, zoom_share=0, flip="none", brightness_share=0)
+PLAIN = params.Augment(preset="none")
 FLOOR = "the same batches, held in memory"
 
 
 def main() -> None:
     p = params.load(Path(__file__).parents[1] / "params.yaml")
-    model.set_up(threads=p.threads, seed=p.seed)
+    tensors.set_up(threads=p.threads, seed=p.seed)
     train = dataclasses.replace(p.train, epochs=1, augment=PLAIN)
     with tempfile.TemporaryDirectory() as folder:
         index = write(Path(folder))
-        ways = epochs(Path(folder), index, train, p.train.augment)
-        network = model.build(index, train, None)
-        show("an epoch of training", ways, lambda batches: network.fit(batches, verbose=0))
+        made = job.build(network.build(index, train, own=p.paths.networks), Path(folder), index, p=train, seed=1)
+        ways = epochs(made, augment.strengths(p.train.augment))
+        made.learner.compile(keras.optimizers.AdamW(0.002))
+        show("an epoch of training", ways, lambda batches: made.learner.fit(batches, shuffle=False, verbose=0))
         show("the batches alone", ways, lambda batches: [None for _ in batches])
 
 
@@ -46,53 +50,54 @@ def show(title: str, ways: dict[str, tf.data.Dataset], use: Callable[[tf.data.Da
         print(f"| {name} | {ms:.3f} | {cpu:.2f} | {wall:.2f} |", flush=True)
 
 
-def write(folder: Path) -> records.Index:
+def write(folder: Path) -> contents.Index:
     random = np.random.default_rng(0)
     shards = []
     for first in range(0, N_IMAGES, SHARD_IMAGES):
         examples = (
-            records.Example(
+            contents.Example(
                 image=random.integers(0, 256, (SIDE_PX, SIDE_PX, 3), np.uint8), label=n % 10, sha256=f"{n:064x}"
             )
             for n in range(first, first + SHARD_IMAGES)
         )
-        shards.append(records.write(folder, "train", examples))
-    split = records.Split(n_images=N_IMAGES, class_counts=(N_IMAGES // 10,) * 10, shards=tuple(shards))
+        shards.append(shard.write(folder, "train", examples))
+    split = contents.Split(n_images=N_IMAGES, class_counts=(N_IMAGES // 10,) * 10, shards=tuple(shards))
     classes = tuple("0123456789")
-    return records.Index(height_px=SIDE_PX, width_px=SIDE_PX, channels=3, classes=classes, splits={"train": split})
+    return contents.Index(height_px=SIDE_PX, width_px=SIDE_PX, channels=3, classes=classes, splits={"train": split})
 
 
-def epochs(folder: Path, index: records.Index, p: params.Train, changes: params.Augment) -> dict[str, tf.data.Dataset]:
-    """Return one epoch of batches, in five ways."""
-    augmented = dataclasses.replace(p, augment=changes)
+def epochs(made: job.Job, strengths: Strengths) -> dict[str, tf.data.Dataset]:
+    """Return one epoch of batches, in six ways."""
+    folder, index = made.folder, made.index
 
-    def ours(p: params.Train = p) -> tf.data.Dataset:
-        return dataset.shuffled(folder, index, "train", seed=1, p=p)
+    def ours(strengths: Strengths = augment.PRESETS["none"]) -> tf.data.Dataset:
+        plan = dataclasses.replace(made.plan, strengths=strengths)
+        return shuffled.shuffled(folder, index, "train", plan=plan, names=made.names, first=0, epochs=1)
 
-    ways = {FLOOR: held(ours()), "ours": ours(), "ours, augmented": ours(augmented)}
-    dataset.CACHED_BYTES = 0
+    ways = {FLOOR: held(ours()), "ours": ours(), "ours, augmented": ours(strengths)}
+    batches.CACHED_BYTES = 0
     return ways | {
         "ours, from the disk": ours(),
-        "ours, from the disk, augmented": ours(augmented),
-        "one by one": naive(folder, index, p),
+        "ours, from the disk, augmented": ours(strengths),
+        "one by one": naive(folder, index, made.p),
     }
 
 
 def held(batches: tf.data.Dataset) -> tf.data.Dataset:
-    images, labels = (tf.stack(part) for part in zip(*batches, strict=True))
-    return tf.data.Dataset.from_tensor_slices((images, labels)).prefetch(2)
+    parts = tuple(tf.stack(part) for part in zip(*batches, strict=True))
+    return tf.data.Dataset.from_tensor_slices(parts).prefetch(2)
 
 
-def naive(folder: Path, index: records.Index, p: params.Train) -> tf.data.Dataset:
+def naive(folder: Path, index: contents.Index, p: params.Train) -> tf.data.Dataset:
     """Return what most tutorials do: each record is parsed by itself, and then shuffled."""
     features = {"image": tf.io.FixedLenFeature([], tf.string), "label": tf.io.FixedLenFeature([], tf.int64)}
 
-    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def parse(row: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         found = tf.io.parse_single_example(serialized, features)
-        return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (SIDE_PX, SIDE_PX, 3)), found["label"]
+        return tf.reshape(tf.io.decode_raw(found["image"], tf.uint8), (SIDE_PX, SIDE_PX, 3)), found["label"], row
 
     shards = [str(folder / name) for name in index.splits["train"].shards]
-    every = tf.data.TFRecordDataset(shards).map(parse, num_parallel_calls=tf.data.AUTOTUNE)
+    every = tf.data.TFRecordDataset(shards).enumerate().map(parse, num_parallel_calls=tf.data.AUTOTUNE)
     return every.shuffle(N_IMAGES, seed=1).batch(p.batch_images).prefetch(2)
 
 

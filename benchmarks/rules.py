@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assay import expectations, manifest, suites, tables, wording
-from assay.custom_expectations import margin
-from assay.suites import Rule
+from assay import labels
+from assay.validation import data_tables, rules, run, suites, wording
+from assay.validation.custom_expectations import margin
+from assay.validation.rules import Rule
 
 CLASSES = [str(digit) for digit in range(10)]
 TURNS = 3
@@ -35,7 +36,7 @@ def made(n_images: int, bad_share: float) -> pd.DataFrame:
         {
             "path": pd.Series([f"class/{number:07d}.jpg" for number in range(n_images)], dtype="str"),
             "label": pd.Series(rng.choice(CLASSES, n_images), dtype="str"),
-            "split": pd.Series(rng.choice(manifest.SPLITS, n_images, p=(0.7, 0.1, 0.2)), dtype="str"),
+            "split": pd.Series(rng.choice(labels.SPLITS, n_images, p=(0.7, 0.1, 0.2)), dtype="str"),
             "group": names.str[:16],
             "sha256": names,
             "pixels": names,
@@ -51,7 +52,7 @@ def made(n_images: int, bad_share: float) -> pd.DataFrame:
     )
     rows.loc[rng.random(n_images) < bad_share, "width_px"] = 4
     nullable = dict.fromkeys(rows.select_dtypes("int64").columns, "Int64")
-    return rows.reindex(columns=suites.MEASURED).astype(nullable)
+    return rows.reindex(columns=rules.MEASURED).astype(nullable)
 
 
 def plain(rule: Rule, rows: pd.DataFrame) -> Any:
@@ -95,10 +96,10 @@ def turn(bad_share: float, n_images: int, rules: list[Rule]) -> tuple[float, flo
     """Return the CPU seconds of plain pandas, of ours, and of building the tables for both."""
     rows, pairs = made(n_images, bad_share), pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": []})
     before = time.process_time()
-    built = tables.build(rows, pairs, classes=CLASSES)
+    built = data_tables.build(rows, pairs, classes=CLASSES)
     building = time.process_time() - before
     known = [rule for rule in rules if set(rule.columns) <= set(built[rule.table])]
-    ways = (lambda: [plain(rule, built[rule.table]) for rule in known], lambda: expectations.check(known, built))
+    ways = (lambda: [plain(rule, built[rule.table]) for rule in known], lambda: run.check(known, built))
     times = [[cpu_s(way) for way in ways] for _ in range(TURNS)]
     theirs, ours = (statistics.median(each) for each in zip(*times, strict=True))
     return theirs, ours, building

@@ -10,12 +10,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from contextlib import suppress
 from pathlib import Path
 
-from assay import git, stage
+from assay import processes
+from assay.versions import git
+from assay.words import printable
 
 # What DVC advises a person at a terminal.
 HINTS = (
@@ -38,13 +39,11 @@ def end_with_server() -> None:
     Prefect leaves it at work when what serves it is killed: nobody would hear how it ends.
     """
     if served := os.environ.get(SERVED):
-        threading.Thread(target=_end_without, args=(int(served),), daemon=True).start()
+        processes.when_orphaned(os.getpid(), int(served), _end)
 
 
-def _end_without(parent: int) -> None:
-    """Wait for the parent's end, give the flow the time to say how it ended, and let nothing be left after that."""
-    while os.getppid() == parent:
-        time.sleep(0.5)
+def _end() -> None:
+    """Give the flow the time to say how it ended, and let nothing be left after that."""
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(GRACE_S)
     os.kill(os.getpid(), signal.SIGKILL)
@@ -61,7 +60,8 @@ def run(module: str, *arguments: str, folder: Path, log: Log) -> tuple[int, str,
         try:
             assert child.stderr
             for line in child.stderr:
-                text = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]  # a progress bar's last word
+                last_of_bar = line.decode(errors="replace").rstrip().rsplit("\r", 1)[-1]
+                text = printable(last_of_bar)
                 if text and not text.lstrip().startswith(HINTS):
                     log.info("%s", text)
                     last = [*last[1 - LAST :], text]
@@ -83,12 +83,12 @@ def environment() -> dict[str, str]:
             "PYTHONUNBUFFERED": "1",
             # DVC's shell. Bash becomes a simple command instead of waiting; an old dash or fish would outlive DVC.
             "SHELL": shutil.which("bash") or "/bin/sh",
-            stage.PARENT: str(os.getpid()),
+            processes.PARENT: str(os.getpid()),
         }
     )
 
 
 if __name__ == "__main__":
-    stage.die_with_parent()
-    del os.environ[stage.PARENT]
+    processes.die_with_parent()
+    del os.environ[processes.PARENT]
     os.execvp(sys.argv[1], sys.argv[1:])

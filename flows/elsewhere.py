@@ -12,12 +12,14 @@ from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import git, lock, tracking, worktree
+from assay import state
 from assay.errors import AssayError
-from flows import dag, stages
+from assay.versions import git, lock, storage, worktree
+from flows.running import dag, stages
 
 HOME = Path()
-PLACE = worktree.STAGES  # with a lock of its own: the retraining that waits for the stage may be of this clone
+BRANCHES = "stages/"  # of git's remote, where the machines of a retraining share results
+PLACE = state.STAGES  # with a lock of its own: the retraining that waits for the stage may be of this clone
 
 
 @flow(persist_result=False, flow_run_name="{name}")
@@ -33,32 +35,36 @@ def stage(name: str, branch: str) -> State[Any]:
 
 
 def _stage(name: str, branch: str) -> State[Any]:
+    if not branch.startswith(BRANCHES) or not git.is_branch(branch):
+        raise AssayError(f"{name}: {branch!r} is no branch of a retraining, such as {BRANCHES}1f0c (branch)")
+    git.check_worktrees(HOME, name)
     remote = git.remote(HOME)
-    if not remote or not tracking.remote(HOME):
+    if not remote or not storage.remote(HOME):
         todo = "`dvc remote add -d ...`" if remote else "`git remote add origin ...`"
         raise AssayError(f"{name}: this clone has no remote to share results by: {todo}")
     folder = checkout(remote, branch)
     declared = dag.stages(folder)
-    (wanted,) = [each for each in declared if each.name == name]
+    if not (wanted := next((each for each in declared if each.name == name), None)):
+        raise AssayError(f"{name}: no stage of dvc.yaml (name); there are {', '.join(each.name for each in declared)}")
     end = make(wanted, declared, folder)
     if not end.is_completed():
         return Failed(name=end.name, message=stages.words(name, end, folder))
-    tracking.push(folder, name)
+    storage.push(folder, name)
     git.run("add", "--all", folder=folder)
     os.environ.update(git.signature())  # the machine of a worker may have no name for its user
     if git.run("status", "--porcelain", folder=folder):
         git.run("commit", "--quiet", "-m", f"Run {name}", folder=folder, about=name)
-        git.talk("push", "--quiet", remote, f"HEAD:refs/heads/{branch}", folder=folder, about=name)
+        git.talk("push", "--quiet", git.LAST, remote, f"HEAD:refs/heads/{branch}", folder=folder, about=name)
     return Completed(name=end.name, message=end.message)
 
 
 def checkout(remote: str, branch: str) -> Path:
     """Return a worktree of this clone at the branch as it is at the remote; it shares the clone's cache."""
-    git.run("fetch", "--quiet", remote, branch, folder=HOME, about="stage")
-    commit = git.run("rev-parse", "FETCH_HEAD", folder=HOME)
-    folder = (HOME / PLACE / worktree.PLACE.name).absolute()
-    worktree.remove(HOME, PLACE / worktree.PLACE.name)
-    git.run("worktree", "add", "--quiet", "--detach", str(folder), commit, folder=HOME, about="stage")
+    git.run("fetch", "--quiet", git.LAST, remote, f"refs/heads/{branch}", folder=HOME, about="stage")
+    commit = git.commit("FETCH_HEAD", HOME)
+    folder = (HOME / PLACE / state.CHECKOUT.name).absolute()
+    worktree.remove(HOME, PLACE / state.CHECKOUT.name)
+    git.run("worktree", "add", "--quiet", "--detach", git.LAST, str(folder), commit, folder=HOME, about="stage")
     worktree.share(HOME.absolute(), folder)
     return folder
 
@@ -68,7 +74,7 @@ def make(wanted: dag.Stage, declared: list[dag.Stage], folder: Path) -> State[An
 
     What is never sent (`push: false` in dvc.yaml) is made here. Raises `AssayError` if that cannot be.
     """
-    tracking.bring([file for file in (*wanted.outs, *wanted.deps) if not file.exists()], folder)
+    storage.bring([file for file in (*wanted.outs, *wanted.deps) if not file.exists()], folder)
     for each in declared:
         if each.name in wanted.upstream and any(_makes(each, dep) for dep in wanted.deps if not dep.exists()):
             get_run_logger().info("%s reads what is in no remote, so %s runs here", wanted.name, each.name)

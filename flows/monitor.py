@@ -15,11 +15,12 @@ from prefect.client.schemas.objects import State
 from prefect.events import emit_event
 from prefect.states import Completed, Failed
 
-from assay import monitor as monitoring
-from assay import news, outbox
 from assay.errors import AssayError
-from flows import child, reconcile
-from flows.tell import flush, tell
+from assay.inference.monitoring import look as looks
+from assay.operations import messages, outbox
+from flows import child
+from flows.server import reconcile
+from flows.server.tell import flush, tell
 
 DRIFT = "assay.drift.found"
 NAMED = 3  # of what moved, in the name of the retraining
@@ -33,7 +34,7 @@ def monitor(source: str, ref: str = "main") -> State[None]:
     try:
         found = look(source, ref)
     except AssayError as error:
-        tell(news.unmonitored(str(error)))
+        tell(messages.unmonitored(str(error)))
         return Failed(message=str(error).splitlines()[0])
     for over in ("monitor:", "crashed: monitor:"):
         outbox.forget(over)
@@ -42,22 +43,22 @@ def monitor(source: str, ref: str = "main") -> State[None]:
     report = Path(found["report"])
     _show(found, report)
     if found["moved"]:
-        tell(news.drifted(found["moved"], found["lines"], found["images"], report))
+        tell(messages.drifted(found["moved"], found["lines"], found["images"], report))
         asked = _ask(found)
     else:
         asked = ""
         for over in ("drift:", ASKED):
             outbox.forget(over)
-    monitoring.remember(source, report)
+    looks.remember(source, report)
     what = f"drift of {', '.join(found['moved'])}" if found["moved"] else "no drift"
     return Completed(message=f"{found['n_images']:,} images: {what}{asked}")
 
 
 def look(source: str, ref: str) -> dict[str, Any]:
-    """Return what a look found, as `assay.monitor.Look` has it; in a process of its own, for TensorFlow is in it."""
+    """Return what a look found, as `assay.monitor.Look` has it; in a process of its own."""
     if not source:
         raise AssayError("monitor: no source is named (prefect.yaml: monitor/new-images: parameters.source)")
-    command = (sys.executable, "-m", "assay.monitor", source, ref)
+    command = (sys.executable, "-m", "assay.inference.monitoring.look", source, ref)
     code, said, last = child.run("flows.child", *command, folder=Path(), log=get_run_logger())
     if code:
         words = last[-1:] if any(line.startswith("  File ") for line in last) else last  # of a traceback, the error

@@ -21,10 +21,13 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import lock, news, params
+from assay import params
 from assay.errors import AssayError, GateClosed
-from flows import dag, server, show, stages
-from flows.tell import tell
+from assay.operations import messages
+from assay.versions import lock
+from flows.running import dag, show, stages
+from flows.server import api
+from flows.server.tell import tell
 
 
 @flow(persist_result=False)
@@ -34,7 +37,7 @@ def pipeline() -> State[Any]:
         params.load()
         declared = dag.stages()
     except AssayError as error:
-        tell(news.no_start(str(error)))
+        tell(messages.no_start(str(error)))
         return Failed(message=str(error))
     with lock.taken("pipeline") as taken:
         if not taken:
@@ -46,6 +49,7 @@ def pipeline() -> State[Any]:
             tell(bad)
         show.metrics(declared, ends)
         show.verdicts(declared, ends, Path.cwd())
+        show.diagnosis(declared, ends, Path.cwd())
         return stages.end(declared, ends)
 
 
@@ -56,7 +60,7 @@ def main() -> None:
     Exit code 0: up to date, or another run has this checkout. 3: the gate is closed. 1: a stage failed.
     """
     try:
-        server.check()
+        api.check()
         end = pipeline(return_state=True)
     except AssayError as error:
         sys.exit(str(error))

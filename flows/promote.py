@@ -4,10 +4,10 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import outbox
-from assay import promote as promotion
 from assay.errors import AssayError
-from flows import reconcile
+from assay.operations import outbox
+from assay.versions import promotion
+from flows.server import reconcile
 
 
 @flow(

@@ -20,7 +20,10 @@ from dvc.exceptions import DvcException, ReproductionError
 from dvc.repo import Repo
 from dvc.stage.exceptions import StageCmdFailedError
 
-from assay import stage, tracking
+from assay import processes
+from assay.errors import of_lost_link
+from assay.operations import stage_run
+from assay.versions import dvc_repo
 
 OUTCOME = Path(".dvc/tmp/outcome.json")  # the stage's own words, as assay.stage leaves them; absent if it did not run
 
@@ -30,10 +33,10 @@ def reproduce(name: str) -> dict[str, Any]:
     OUTCOME.unlink(missing_ok=True)
     try:
         with Repo(_wait_for_lock=True) as repo:
-            os.environ[stage.OUTCOME] = str(OUTCOME.absolute())
+            os.environ[stage_run.OUTCOME] = str(OUTCOME.absolute())
             return {"stage": name, **_reproduce(repo, name)}
     except DvcException as error:
-        return {"stage": name, "state": "refused", "exit_code": 1, "message": f"{name}: {tracking.said(error)}"}
+        return {"stage": name, "state": "refused", "exit_code": 1, "message": f"{name}: {dvc_repo.said(error)}"}
 
 
 def _reproduce(repo: Repo, name: str) -> dict[str, Any]:
@@ -48,7 +51,8 @@ def _reproduce(repo: Repo, name: str) -> dict[str, Any]:
 def _bad_end(name: str, cause: BaseException) -> dict[str, Any]:
     """Return the stage's own words if it left any, else DVC's."""
     if not isinstance(cause, StageCmdFailedError):
-        said = " ".join(str(cause).split())  # who has the checkout stands in DVC's second line
+        lost = of_lost_link(cause) if isinstance(cause, OSError) else ""
+        said = lost or " ".join(str(cause).split())  # who has the checkout stands in DVC's second line
         return {"state": "refused", "exit_code": 1, "message": f"{name}: {said}"}
     if not OUTCOME.exists():
         return {"state": "failed", "exit_code": 1, "message": f"{name}: ended without a word; {cause}"}
@@ -56,8 +60,8 @@ def _bad_end(name: str, cause: BaseException) -> dict[str, Any]:
 
 
 def main() -> None:
-    stage.die_with_parent()
-    os.environ[stage.PARENT] = str(os.getpid())
+    processes.die_with_parent()
+    os.environ[processes.PARENT] = str(os.getpid())
     answer = os.dup(1)
     os.dup2(2, 1)
     said = json.dumps(reproduce(sys.argv[1]))

@@ -28,10 +28,16 @@ from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from prefect.states import Completed, Failed
 
-from assay import disk, ending, files, git, lock, news, outbox, params, publish, release, tracking, worktree
+from assay import files, params, state
 from assay.errors import AssayError
-from flows import child, dag, reconcile, relay, server, show, stages
-from flows.tell import flush, tell
+from assay.operations import disk, messages, outbox, source_changes
+from assay.validation import waivers
+from assay.versions import dvc_repo, git, lock, publishing, releases, storage, worktree
+from assay.versions.tagged import ARTIFACT
+from flows import child
+from flows.running import dag, relay, show, stages
+from flows.server import api, reconcile
+from flows.server.tell import flush, tell
 
 CODES = {"Completed": 0, "Failed": 1, "Rejected": 3, "Held": 4, "Skipped": 5}
 SNAPSHOTS = 3  # tries, where images come in while the first stage reads them
@@ -47,18 +53,19 @@ HOME = Path()
 def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand", spread: bool = False) -> State[Any]:
     """Return how the run ended, as in the module's docstring; people were told of all but Completed and Skipped.
 
-    `spread`: its stages run on the machines of their pools (flows/relay.py).
+    `spread`: its stages run on the machines of their pools (flows/running/relay.py).
     """
     child.end_with_server()
     with lock.taken(str(runtime.flow_run.id)) as taken:
         if not taken:
+            source_changes.ask_again()  # by the next look, should it have asked for this
             return Completed(name="Skipped", message=f"another run has this checkout ({lock.FILE} is locked)")
         reconcile.sign()
         reconcile.close_dead_runs()
         flush()
         free, wanted = disk.room(HOME)
         if free < wanted:
-            tell(news.low_disk(free, wanted, HOME.absolute()))
+            tell(messages.low_disk(free, wanted, HOME.absolute()))
         try:
             tree = checkout(ref)
         except AssayError as error:
@@ -75,7 +82,7 @@ def retrain(ref: str = "main", approval: bool = False, reason: str = "by hand", 
 
 
 def _fail(error: AssayError) -> State[Any]:
-    tell(news.failed(str(error)))
+    tell(messages.failed(str(error)))
     return Failed(message=str(error).splitlines()[0])
 
 
@@ -109,21 +116,22 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) ->
     kept = worktree.keep_reports(tree.folder, name)
     show.metrics(declared, ends)
     show.verdicts(declared, ends, tree.folder, kept)
-    if waivers := ending.soon(tree.folder / p.paths.validation / "results.json", datetime.now(UTC).date()):
-        tell(news.ending(waivers))
+    show.diagnosis(declared, ends, tree.folder)
+    if ending := waivers.ending_soon(tree.folder / p.paths.validation / "results.json", datetime.now(UTC).date()):
+        tell(messages.ending(ending))
     if aside := stages.set_aside(ends, tree.folder, kept):
         tell(aside)
     if bad := stages.bad_end(ends, tree.folder, kept):
         tell(bad)
         return stages.end(declared, ends)
     stages.end(declared, ends)
-    return _publish(tree, f"{worktree.BRANCHES}{name}", last, approval, kept / p.paths.evaluation.name / "index.html")
+    return _publish(tree, f"{state.BRANCHES}{name}", last, approval, kept / p.paths.evaluation.name / "index.html")
 
 
 def _reasons(tree: worktree.Worktree, last: str | None) -> list[str]:
     """Return why there is something to do: a changed source, stages out of date, or an end that was not reached."""
     status = git.run("status", "--porcelain", folder=tree.folder)
-    reasons = ["the source changed"] if status else [f"{name} is out of date" for name in tracking.due(tree.folder)]
+    reasons = ["the source changed"] if status else [f"{name} is out of date" for name in dvc_repo.due(tree.folder)]
     if not reasons and _head(tree) != tree.base:
         reasons = ["a run ended before its end"]
     if not reasons and last and not _is_finished(last):
@@ -138,9 +146,9 @@ def _head(tree: worktree.Worktree) -> str:
 
 
 def _is_finished(branch: str) -> bool:
-    tagged = git.run("tag", "--points-at", branch, f"{release.ARTIFACT}@*", folder=HOME)
-    released = git.run("log", "-1", "--format=%s", branch, folder=HOME).startswith("Release ")
-    return (bool(tagged) or not released) and publish.is_published(branch, HOME)
+    tagged = git.run("tag", f"--points-at={branch}", f"{ARTIFACT}@*", folder=HOME)
+    released = git.run("log", "-1", "--format=%s", git.LAST, branch, folder=HOME).startswith("Release ")
+    return (bool(tagged) or not released) and publishing.is_published(branch, HOME)
 
 
 def _publish(tree: worktree.Worktree, branch: str, last: str | None, approval: bool, report: Path) -> State[Any]:
@@ -149,26 +157,31 @@ def _publish(tree: worktree.Worktree, branch: str, last: str | None, approval: b
     Where they made nothing new, the `last` retraining may still have to be sent: its push was refused.
     """
     commit(tree.folder, branch, approval)
-    if _head(tree) == tree.base and (branch != last or publish.is_published(branch, HOME)):
+    if _head(tree) == tree.base and (branch != last or publishing.is_published(branch, HOME)):
         git.run("switch", "--quiet", "--detach", folder=tree.folder)
         if branch != last:
-            git.run("branch", "--quiet", "-D", branch, folder=tree.folder)
+            git.run("branch", "--quiet", "-D", git.LAST, branch, folder=tree.folder)
         return Completed(name="Skipped", message="the stages made nothing new")
     _show_changes(tree)
     try:
         sent = send(branch, tree.folder)
     except AssayError as error:
-        tell(news.unpublished(str(error)))
+        tell(messages.unpublished(str(error)))
         return Failed(message=" ".join(f"{branch} is complete here, but {error}".split())[:500])
     where = "".join(f", pushed {each}" for each in sent)
-    candidate = files.read_json(tree.folder / params.load(tree.folder / params.FILE).paths.candidate)
-    version = release.version_of(candidate["model"]["sha256"], tree.folder)
-    if release.is_champion(version, tree.folder):
+    paths = params.load(tree.folder / params.FILE).paths
+    candidate = files.read_json(tree.folder / paths.candidate)
+    version = releases.version_of(candidate["model"]["sha256"], tree.folder)
+    if releases.is_champion(version, tree.folder):
         return Completed(message=f"{version} is the champion: {branch}{where}")
     checks = [f"{'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"]]
+    if beside := candidate.get("against"):
+        checks += [f"this model: {beside['model_verdict']}", f"this change: {beside['change_verdict']}"]
+    if (diagnosis := tree.folder / paths.evaluation / "diagnosis.json").exists():
+        checks += files.read_json(diagnosis)["headline"]
     if candidate["verdict"] == "promote":
         checks = ["it may be promoted, and waits for approval", *checks]
-    tell(news.held(version, "\n".join(checks), report))
+    tell(messages.held(version, "\n".join(checks), report))
     return Completed(name="Held", message=f"{version} is not the champion: {branch}{where}")
 
 
@@ -186,7 +199,7 @@ def checkout(ref: str) -> worktree.Worktree:
     """Return the worktree to work in."""
     if remote := git.remote(HOME):
         try:
-            git.run("fetch", "--quiet", "--prune", "--tags", remote, folder=HOME, about="retrain")
+            git.run("fetch", "--quiet", "--prune", "--tags", git.LAST, remote, folder=HOME, about="retrain")
         except AssayError as error:  # what is here is retrained then
             get_run_logger().warning("%s", error)
     tree = worktree.ready(ref, HOME)
@@ -205,9 +218,9 @@ def snapshot(folder: Path) -> str:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def fetch(folder: Path) -> None:
     """Put what the last run made in its place, from the cache or the remote; what is damaged is not used."""
-    for file in tracking.damaged(folder):
+    for file in storage.damaged(folder):
         get_run_logger().warning("damaged: %s is not what was put in; deleted, to be pulled or made anew", file)
-    tracking.checkout(folder)
+    storage.checkout(folder)
 
 
 @task(cache_policy=NO_CACHE, persist_result=False)
@@ -220,7 +233,7 @@ def commit(folder: Path, branch: str, approval: bool) -> None:
 @task(cache_policy=NO_CACHE, persist_result=False)
 def send(branch: str, folder: Path) -> list[str]:
     """Return what was sent to the remotes."""
-    return publish.publish(branch, folder)
+    return publishing.publish(branch, folder)
 
 
 def _assay(*command: str, folder: Path) -> None:
@@ -245,7 +258,7 @@ def main(ref: str, approval: bool, reason: str) -> None:
     1: it failed.
     """
     try:
-        server.check()
+        api.check()
         end = retrain(ref=ref, approval=approval, reason=reason, return_state=True)
     except AssayError as error:
         sys.exit(str(error))

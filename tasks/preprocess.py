@@ -4,31 +4,15 @@ A shard is named by its content, so only what changed gets another name. Which s
 parameters and code is remembered beside the pipeline, in a file that may be lost: it saves time and changes no result.
 """
 
-import hashlib
-import json
-from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
-
-import pandas as pd
-from joblib import cpu_count
-from tqdm import tqdm
-
-from assay import backend, code, files, gate, labels, manifest, pack, params, records, stage
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What one shard will hold."""
-
-    split: str
-    members: pd.DataFrame  # rows of the manifest, in the order of SHA-256
-    key: str  # a hash over all that decides its bytes
+from assay import labels, params, passes
+from assay.dataset import manifest
+from assay.dataset.records import contents
+from assay.dataset.sharding import build, index, plan
+from assay.operations import stage_run
 
 
 def main(p: params.Params) -> None:
-    set_aside = gate.check_open(p.paths.passed, p.paths.manifest)
+    set_aside = passes.check_open(p.paths.passed, p.paths.manifest)
     rows = manifest.read(p.paths.manifest)
     rows = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)].drop_duplicates("sha256").sort_values("sha256")
     task = manifest.task(p.paths.manifest)
@@ -36,138 +20,10 @@ def main(p: params.Params) -> None:
     rows["encoded"] = rows["label"].map({label: labels.encode(label, classes, task) for label in set(rows["label"])})
     plans = plan(rows, p.preprocess)
     names, n_new, n_decoded = build(plans, p.paths, p.preprocess)
-    records.write_index(p.paths.index, index(plans, names, classes, task, p.preprocess))
+    contents.write_index(p.paths.index, index(plans, names, classes, task, p.preprocess))
     size = f"{p.preprocess.height_px}x{p.preprocess.width_px} {p.preprocess.colour}"
     print(f"{len(rows):,} images as {size} in {len(plans)} shards, {n_new} of them new, {n_decoded:,} decoded")
 
 
-def plan(rows: pd.DataFrame, p: params.Preprocess) -> list[Plan]:
-    """Return the shards: those of each split and batch, none with more than `p.shard_images` images."""
-    plans = []
-    for split in manifest.SPLITS:
-        for _, of_batch in rows[rows["split"] == split].groupby("batch", sort=True):
-            plans += [Plan(split, members, _key(members, p)) for members in _divide(of_batch, p.shard_images)]
-    return plans
-
-
-def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
-    """Return the members, sorted by SHA-256, in parts of at most `most`: halved by its bits, from the first on.
-
-    An image that goes or comes changes its own part only, and not all that follow as with equal counts.
-    """
-    hashes = [int(sha256, 16) for sha256 in members["sha256"]]
-    parts, queue = [], [(0, len(members), 0, 2**256)]
-    while queue:
-        start, end, low, high = queue.pop()
-        if end - start <= most:
-            parts.append((start, end))
-            continue
-        middle = (low + high) // 2
-        cut = bisect_left(hashes, middle, start, end)
-        queue += [(start, cut, low, middle), (cut, end, middle, high)]
-    return [members.iloc[start:end] for start, end in sorted(parts) if end > start]
-
-
-def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
-    content = json.dumps([_made_by(p), members["sha256"].tolist(), members["encoded"].tolist()])
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
-def _made_by(p: params.Preprocess) -> list[str | int]:
-    """Return what decides the pixels of an image, besides its bytes."""
-    return [p.height_px, p.width_px, p.colour, p.resize, code.fingerprint(pack.CODE)]
-
-
-def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple[list[str], int, int]:
-    """Return the file name of each shard, how many of them were written, and how many images were decoded for that.
-
-    Pixels that stand in a shard that goes are copied. Files that are none of the shards go.
-    """
-    remembered = _remembered(paths.memo.shards, p)
-    missing = [each for each in plans if not records.is_whole(paths.records / remembered.get(each.key, "none"))]
-    wanted = {each.key for each in plans}
-    going = [paths.records / name for key, name in remembered.items() if key not in wanted]
-    kept = _kept(going, missing, p)
-    shards = [_shard(each, kept, paths, p) for each in missing]
-    work = _written(shards)
-    for each, name in zip(missing, tqdm(work, "writing", len(missing), unit=" shards", disable=None), strict=True):
-        records.settle(paths.records / name)  # here, so that no worker waits for the disk
-        remembered[each.key] = name
-        _remember(paths.memo.shards, remembered, p)  # at once: a kill costs no more than the shard at hand
-    names = [remembered[each.key] for each in plans]
-    _remember(paths.memo.shards, {each.key: name for each, name in zip(plans, names, strict=True)}, p)
-    for file in paths.records.iterdir():
-        if file.name not in names:
-            file.unlink()
-    return names, len(missing), sum(member.kept is None for shard in shards for member in shard.members)
-
-
-def _remembered(memo: Path, p: params.Preprocess) -> dict[str, str]:
-    """Return the file name of each shard by its key, of those with pixels that would be made today."""
-    content = files.read_json(memo) if memo.exists() else {}
-    shards: dict[str, str] = content.get("shards", {}) if content.get("made_by") == _made_by(p) else {}
-    return shards
-
-
-def _remember(memo: Path, shards: dict[str, str], p: params.Preprocess) -> None:
-    files.write_json(memo, {"made_by": _made_by(p), "shards": shards})
-
-
-def _kept(going: list[Path], missing: list[Plan], p: params.Preprocess) -> dict[str, tuple[Path, int]]:
-    """Return by SHA-256 where pixels of the missing shards stand in those that go: the file, and where in it."""
-    wanted = {sha256 for each in missing for sha256 in each.members["sha256"]}
-    size = p.height_px * p.width_px * records.CHANNELS[p.colour]
-    return {
-        sha256: (file.absolute(), start)
-        for file in going
-        if records.is_whole(file)
-        for sha256, start in records.pixels(file, size)
-        if sha256 in wanted
-    }
-
-
-def _shard(plan: Plan, kept: dict[str, tuple[Path, int]], paths: params.Paths, p: params.Preprocess) -> pack.Shard:
-    rows = plan.members
-    members = zip(rows["offset"].tolist(), rows["bytes"].tolist(), rows["sha256"], rows["encoded"], strict=True)
-    return pack.Shard(
-        made_by=code.fingerprint(pack.CODE),
-        batch=(paths.raw / rows["batch"].iloc[0]).absolute(),
-        members=tuple(pack.Member(*each, kept.get(each[2])) for each in members),
-        height_px=p.height_px,
-        width_px=p.width_px,
-        colour=p.colour,
-        resize=p.resize,
-        folder=paths.records.absolute(),
-        split=plan.split,
-    )
-
-
-def _written(shards: list[pack.Shard]) -> Iterator[str]:
-    """Yield the name of each shard: one a core or worker at a time, or, where there are few, all cores at one."""
-    n_images = sum(len(shard.members) for shard in shards)
-    if not backend.is_cluster() and (len(shards) < cpu_count() or n_images < backend.PROCESSES_FROM):
-        yield from (pack.write(shard, threads=-1) for shard in shards)
-    else:
-        yield from backend.results(pack.write, shards, n_images)
-
-
-def index(
-    plans: list[Plan], names: list[str], classes: tuple[str, ...], task: labels.Task, p: params.Preprocess
-) -> records.Index:
-    splits = {}
-    for split in manifest.SPLITS:
-        own = [(each.members, name) for each, name in zip(plans, names, strict=True) if each.split == split]
-        held = pd.concat([members["label"] for members, _ in own] or [pd.Series(dtype="str")])
-        counts = labels.counts(held.value_counts().items(), task)
-        splits[split] = records.Split(
-            n_images=sum(len(members) for members, _ in own),
-            class_counts=tuple(counts.get(name, 0) for name in classes),
-            shards=tuple(name for _, name in own),
-        )
-    channels = records.CHANNELS[p.colour]
-    size = {"height_px": p.height_px, "width_px": p.width_px, "channels": channels}
-    return records.Index(task=task, classes=classes, splits=splits, **size)
-
-
 if __name__ == "__main__":
-    stage.run("preprocess", main)
+    stage_run.run("preprocess", main)

@@ -1,58 +1,101 @@
 """Fit the classifier to the train split; keep the epoch that the val split likes best."""
 
-from collections.abc import Sequence
+import math
+from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from assay import dataset, files, gate, labels, model, params, records, stage
+from assay import files, labels, params, passes
+from assay.dataset.records import contents
 from assay.errors import AssayError
+from assay.operations import stage_run
+from assay.training import (
+    batches,
+    checkpoints,
+    devices,
+    fingerprint,
+    fit,
+    job,
+    keeping,
+    keras_file,
+    measure,
+    network,
+    phases,
+    recording,
+)
 
 DECIMALS = 5  # of losses and shares; a GPU's noise is smaller
 
 
-def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> dict[str, float]:
-    """Return what metrics/train.json says of the best epoch; the model and its history are written.
+def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> dict[str, Any] | None:
+    """Return what metrics/train.json says of the epoch that is kept; model, history and record are written.
 
     `loss` to `val_accuracy` are measured without augmentation, dropout and class weights; `accuracy` is the share of
     images that are right, of a multi-label set in every class. `gap` is accuracy minus val_accuracy: large means
-    overfitting. Raises `AssayError` when a split or a class has nothing to learn from.
+    overfitting. None: another worker writes. Raises `AssayError` when a split or a class has nothing to learn from, and
+    for a run that can't be right.
     """
-    index = records.read_index(paths.index)
+    index = contents.read_index(paths.index)
     _check(index)
-    device = model.set_up(threads=threads, seed=seed)
-    print(f"{index.splits['train'].n_images:,} images, {p.epochs} epochs, on {device}", flush=True)
-    classifier = model.build(index, p, _statistics(paths, index, p))
-    val = dataset.ordered(paths.records, index, "val", batch_images=p.batch_images, again=True)
-    fit = model.fit(
-        classifier,
-        dataset.shuffled(paths.records, index, "train", seed=seed, p=p),
-        val,
-        task=index.task,
-        epochs=p.epochs,
-        class_weights=_weights(index, p),
-    )
-    model.write(paths.model, classifier, index.classes, index.task)
-    _write_history(paths, fit)
-    same_train = dataset.ordered(paths.records, index, "train", batch_images=p.batch_images)
-    loss, accuracy = classifier.evaluate(same_train, verbose=0)
-    val_loss, val_accuracy = classifier.evaluate(val, verbose=0)
-    measured = {"loss": loss, "accuracy": accuracy, "val_loss": val_loss, "val_accuracy": val_accuracy}
-    counted = {"best_epoch": fit.best_epoch, "epochs": p.epochs, "n_parameters": classifier.count_params()}
-    return {
-        name: round(value, DECIMALS) for name, value in (measured | {"gap": accuracy - val_accuracy}).items()
-    } | counted
-
-
-def _statistics(paths: params.Paths, index: records.Index, p: params.Train) -> model.Statistics | None:
-    """Return those of the train split alone: the others' would tell the network of images it must not have seen."""
-    if p.scale != "standard":
+    strategy, device = devices.begin(p, threads=threads, seed=seed)
+    print(f"on {device}", flush=True)
+    statistics = job.statistics(paths.records, index, p)
+    with strategy.scope():
+        classifier = network.build(index, p, statistics, own=paths.networks)
+        made = job.build(classifier, paths.records, index, p=p, seed=seed)
+    few = keeping.said(made.rule, index.splits["val"].n_images)
+    others = fingerprint.reservations(classifier, portable=p.portable, gpus=devices.n_gpus())
+    for told in filter(None, (few, *others)):
+        print(told, flush=True)
+    of = checkpoints.identity(paths.index, paths.networks, p, seed=seed, threads=threads)
+    try:
+        fitted = fit.fit(made, phases.phases(classifier, p), place=paths.memo.training, of=of)
+    except fit.Stopped as stopped:
+        recording.write_stopped(paths.memo.training, made, classifier, stopped)
+        raise
+    if not devices.is_chief(strategy):
         return None
-    mean, deviation = dataset.statistics(paths.records, index, "train", batch_images=p.batch_images)
-    return model.Statistics(mean=tuple(map(float, mean)), deviation=tuple(map(float, deviation)))
+    measured = _measured(paths, made, fitted) | {"n_parameters": classifier.count_params()}
+    _check_finite(measured)
+    if p.precision != "float32":  # what answers is float32, whatever trained
+        keras_file.write(paths.model, _plain(classifier, paths, p, index, statistics), index.classes, index.task)
+    else:
+        keras_file.write(paths.model, classifier, index.classes, index.task)
+    recording.write(paths.training, made, classifier, fitted)
+    _write_history(paths, fitted)
+    return measured | {"fingerprint": fitted.fingerprint} | ({"reservations": others} if others else {})
 
 
-def _check(index: records.Index) -> None:
+def _plain(
+    trained: Any, paths: params.Paths, p: params.Train, index: contents.Index, statistics: network.Statistics | None
+) -> Any:
+    """Return the network with the same weights, which computes with float32 alone."""
+    devices.compute_with("float32")
+    found = network.build(index, p, statistics, own=paths.networks)
+    found.set_weights(trained.get_weights())
+    return found
+
+
+def _measured(paths: params.Paths, made: job.Job, fitted: fit.Fit) -> dict[str, Any]:
+    same_train = batches.ordered(paths.records, made.index, "train", batch_images=made.p.batch_images)
+    (on_train, on_val) = (measure.of(made.answer, each, made.index.task) for each in (same_train, made.val))
+    measured = {"loss": on_train.loss, "accuracy": on_train.accuracy}
+    measured |= {"val_loss": on_val.loss, "val_accuracy": on_val.accuracy, "gap": on_train.accuracy - on_val.accuracy}
+    rounded: dict[str, Any] = {name: round(value, DECIMALS) for name, value in measured.items()}
+    ended = {"ended": fitted.ended} if fitted.ended else {}
+    return rounded | {"best_epoch": fitted.kept_epoch, "kept_by": made.rule, "epochs": len(fitted.rows)} | ended
+
+
+def _check_finite(measured: dict[str, Any]) -> None:
+    """Raise `AssayError` where the weights that are kept answer with what is no number."""
+    if not (math.isfinite(measured["loss"]) and math.isfinite(measured["val_loss"])):
+        raise AssayError(
+            f"loss: {measured['loss']} on train and {measured['val_loss']} on val, of the weights that would be kept; "
+            "a lower rate or decay may help (params.yaml: train.learning_rate, train.weight_decay)"
+        )
+
+
+def _check(index: contents.Index) -> None:
     for split in ("train", "val"):
         if not index.splits[split].n_images:
             raise AssayError(f"{split}: 0 images, at least 1 is needed (params.yaml: ingest.val_share and test_share)")
@@ -63,43 +106,23 @@ def _check(index: records.Index) -> None:
         )
 
 
-def _weights(index: records.Index, p: params.Train) -> dict[int, float] | np.ndarray | None:
-    found = index.splits["train"]
-    if p.class_weights == "none":
-        return None
-    if index.task == "multi_label":
-        return balance_decisions(found.class_counts, found.n_images)
-    return balance(found.class_counts)
-
-
-def balance(class_counts: Sequence[int]) -> dict[int, float]:
-    """Return the weight of each label that makes all classes count the same; the mean over images is 1."""
-    total = sum(class_counts) / len(class_counts)
-    return {label: total / count for label, count in enumerate(class_counts)}
-
-
-def balance_decisions(class_counts: Sequence[int], n_images: int) -> np.ndarray:
-    """Return what a decision against and for each class weighs [2, K].
-
-    The images with a class then count as much as those without it; the mean over images is 1 in each class.
-    """
-    held = np.array(class_counts)
-    return n_images / 2 / np.maximum([n_images - held, held], 1)
-
-
-def _write_history(paths: params.Paths, fit: model.Fit) -> None:
-    rows = pd.DataFrame(fit.epochs)[["loss", "val_loss", "accuracy", "val_accuracy"]].round(DECIMALS)
-    rows.insert(0, "epoch", range(1, len(rows) + 1))
-    files.write_csv(paths.history, rows)
+def _write_history(paths: params.Paths, fitted: fit.Fit) -> None:
+    rows = pd.DataFrame(fitted.rows).drop(columns="loss").rename(columns={"cross_entropy": "loss"})
+    rounded = rows[["epoch", "loss", "val_loss", "accuracy", "val_accuracy"]].round(DECIMALS)
+    files.write_csv(paths.history, rounded.assign(rate=[float(f"{rate:.3g}") for rate in rows["rate"]]))
 
 
 def main(p: params.Params) -> None:
     # No dependency in dvc.yaml: a renamed image gives another pass, and must not cost a training.
-    gate.check_passed(p.paths.passed)
-    gate.check_verified(p.paths.verified, p.paths.index)
+    passes.check_passed(p.paths.passed)
+    passes.check_verified(p.paths.verified, p.paths.index)
     measured = train(p.paths, p.train, seed=p.seed, threads=p.threads)
+    if measured is None:
+        return
     files.write_json(p.paths.metrics.train, {"train": measured})
-    word = labels.ACCURACY[records.read_index(p.paths.index).task]
+    checkpoints.remove(p.paths.memo.training)
+    recording.remove_stopped(p.paths.memo.training)
+    word = labels.ACCURACY[contents.read_index(p.paths.index).task]
     print(
         f"best epoch {measured['best_epoch']} of {measured['epochs']}: {word} {measured['accuracy']:.4f} on train, "
         f"{measured['val_accuracy']:.4f} on val"
@@ -107,4 +130,4 @@ def main(p: params.Params) -> None:
 
 
 if __name__ == "__main__":
-    stage.run("train", main)
+    stage_run.run("train", main)

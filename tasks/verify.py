@@ -1,39 +1,33 @@
 """Stop here unless the shards hold what the manifest says: nothing is trained on records that nobody has read.
 
-What was found stays in the folder `reports/verification` (assay/outcome.py), also when the stage fails and DVC records
-nothing. Its results.json holds, beside `expectations`: manifest and index (the SHA-256 of each), passed, n_images.
+What was found stays in the folder `reports/verification` (assay/validation/outcome.py), also when the stage fails and
+DVC records nothing. Its results.json holds, beside `expectations`: manifest and index (the SHA-256 of each), passed,
+n_images.
 """
 
 from typing import Any
 
 import pandas as pd
 
-from assay import (
-    expectations,
-    files,
-    gate,
-    manifest,
-    outcome,
-    params,
-    records,
-    stage,
-    suites,
-    verification,
-    verification_page,
-)
+from assay import files, params, passes, progress
+from assay.dataset import manifest
+from assay.dataset.records import contents
 from assay.errors import GateClosed
+from assay.operations import stage_run
+from assay.validation import outcome, page, record_tables, rules, run, suites
 
 
 def main(p: params.Params) -> None:
     p.paths.verified.unlink(missing_ok=True)
-    set_aside = gate.check_open(p.paths.passed, p.paths.manifest)
+    set_aside = passes.check_open(p.paths.passed, p.paths.manifest)
     rows = manifest.read(p.paths.manifest)
     wanted = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)]
-    index = records.read_index(p.paths.index)
-    tables = verification.build(
-        p.paths.records, p.paths.raw, index, wanted, p.preprocess, n_samples=p.verify.sample_images
-    )
-    checked = expectations.check(suites.read(p.paths.expectations, suites.OF_RECORDS), tables)
+    index = contents.read_index(p.paths.index)
+    with progress.told("reading the records back"):
+        tables = record_tables.build(
+            p.paths.records, p.paths.raw, index, wanted, p.preprocess, n_samples=p.verify.sample_images
+        )
+    checked = run.check(suites.read(p.paths.expectations, rules.OF_RECORDS), tables)
     report(checked, rows, len(wanted), p.paths)
     for result in checked:
         if not result.success and result.severity != "critical":
@@ -46,19 +40,19 @@ def main(p: params.Params) -> None:
     print(f"{n_images:,} images in {n_shards:,} shards are as the manifest has them, {n_samples:,} were decoded again")
 
 
-def report(checked: list[expectations.Result], rows: pd.DataFrame, n_images: int, paths: params.Paths) -> None:
+def report(checked: list[run.Result], rows: pd.DataFrame, n_images: int, paths: params.Paths) -> None:
     """Leave what was found, whatever it says."""
     results: dict[str, Any] = {
         "manifest": files.sha256(paths.manifest),
         "index": files.sha256(paths.index),
-        "passed": outcome.passed(checked),
+        "passed": all(result.success or result.severity != "critical" for result in checked),
         "n_images": n_images,
         "expectations": outcome.entries(checked),
     }
     failures = outcome.failing_rows(checked)
-    page = verification_page.render(results, failures, rows, paths.raw)
-    outcome.write(paths.verification, results, failures, page)
+    html = page.of_records(results, failures, rows, paths.raw)
+    outcome.write(paths.verification, results, failures, html)
 
 
 if __name__ == "__main__":
-    stage.run("verify", main)
+    stage_run.run("verify", main)

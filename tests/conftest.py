@@ -1,95 +1,75 @@
-"""A tiny labelled image set, and a checkout of this project that works on it."""
+"""What tests of every kind are given: images, a checkout that works on them, a server, a machine."""
 
-import io
-import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
-import yaml
-from PIL import Image
+from absl import logging as absl_logging
+from checkouts import ROOT, draw, make_checkout, run
+from hypothesis import HealthCheck, settings
 
 if TYPE_CHECKING:
     from machine import Machine
 
-ROOT = Path(__file__).parent.parent
-CLASSES = ("ape", "bee", "cow")
+# GTO and Prefect set up logging when they are imported, which closes the handlers of before. That of TensorFlow closes
+# its stream too unless it is a standard one; where DVC has wrapped those, what pytest captures with is none.
+absl_logging.get_absl_handler().python_handler.stream = sys.__stderr__
+
+# What is tested is what comes out; a machine that does other things too takes its time.
+settings.register_profile("assay", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("assay")
 
 
-def png(seed: int, brightness: int = 128, side_px: int = 12, width_px: int | None = None) -> bytes:
-    """Return a grey PNG of noise around a brightness, a square if no width is given."""
-    noise = np.random.default_rng(seed).integers(-30, 30, (side_px, width_px or side_px))
-    content = io.BytesIO()
-    Image.fromarray((noise + brightness).clip(0, 255).astype(np.uint8)).save(content, "PNG")
-    return content.getvalue()
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what takes long, so that no worker waits for the other at the end."""
+    items.sort(key=lambda item: not {"flows", "whole"} & set(item.path.relative_to(ROOT).parts))
 
 
-def draw(folder: Path, per_class: int, first: int = 0) -> None:
-    """Add images to each class; the brighter the later its name, so that a network can tell them apart."""
-    for label, name in enumerate(CLASSES):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(first, first + per_class):
-            (folder / name / f"{number:03d}.png").write_bytes(png(1000 * label + number, 50 + 75 * label))
-
-
-def make_checkout(to: Path, images: Path | str, *options: str, classes: Sequence[str] = CLASSES) -> Path:
-    """Return a git checkout of the project whose source is `images`, small enough to run in seconds.
-
-    `options`: of `assay snapshot`; `classes`: those that the suites know.
-    """
-    for name in ("assay", "tasks", "expectations", "registry", ".dvc/plots"):
-        if (ROOT / name).exists():
-            shutil.copytree(ROOT / name, to / name, ignore=shutil.ignore_patterns("__pycache__", "candidate.json"))
-    for name in ("dvc.yaml", "params.yaml", ".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
-        shutil.copy(ROOT / name, to / name)
-    set_params(to, train={"epochs": 2, "filters": [8, 8]}, register={"min_accuracy": 0, "min_class_recall": 0})
-    labels = (to / "expectations/labels.yaml").read_text()
-    digits = '["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"]'
-    assert digits in labels
-    (to / "expectations/labels.yaml").write_text(labels.replace(digits, str(list(classes))))
-    run(to, "git", "init", "-q", "-b", "main")
-    run(to, "git", "config", "user.email", "tester@example.org")
-    run(to, "git", "config", "user.name", "Tester")
-    run(to, "assay", "snapshot", str(images), *options)
-    run(to, "git", "add", "-A")
-    run(to, "git", "commit", "-qm", "start")
-    return to
-
-
-def set_params(checkout: Path, **sections: dict[str, object]) -> None:
-    content = yaml.safe_load((checkout / "params.yaml").read_text())
-    for section, values in sections.items():
-        content[section] |= values
-    (checkout / "params.yaml").write_text(yaml.safe_dump(content, sort_keys=False))
-
-
-def run(checkout: Path, *command: str, code: int = 0, **environment: str) -> str:
-    """Return what the command printed; fails unless it exits with `code`."""
-    paths = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    # The root of this project is on the path of an editable install; the checkout's own modules must win.
-    variables = os.environ | {"PATH": paths, "PYTHONPATH": str(checkout), "GIT_CONFIG_GLOBAL": os.devnull} | environment
-    done = subprocess.run(command, cwd=checkout, env=variables, capture_output=True, text=True, timeout=600)
-    printed = done.stdout + done.stderr
-    assert done.returncode == code, printed
-    return printed
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of `images`, and the `checkout` that works on it; `images` and `checkout` are copies of these."""
+    folder = tmp_path_factory.mktemp("made")
+    draw(folder / "images", 50)
+    (folder / "checkout/.dvc").mkdir(parents=True)
+    make_checkout(folder / "checkout", folder / "images")
+    return folder
 
 
 @pytest.fixture
-def images(tmp_path: Path) -> Path:
+def images(made: Path, tmp_path: Path) -> Path:
     """50 images of 12 x 12 px in each of three classes."""
-    draw(tmp_path / "images", 50)
-    return tmp_path / "images"
+    return Path(shutil.copytree(made / "images", tmp_path / "images"))
 
 
 @pytest.fixture
-def checkout(tmp_path: Path, images: Path) -> Path:
-    (tmp_path / "checkout/.dvc").mkdir(parents=True)
-    return make_checkout(tmp_path / "checkout", images)
+def checkout(made: Path, tmp_path: Path, images: Path) -> Path:
+    """A checkout whose source is `images`, as `make_checkout` leaves it."""
+    folder = Path(shutil.copytree(made / "checkout", tmp_path / "checkout", symlinks=True))
+    source = folder / "data/source.json"
+    assert str(made / "images") in source.read_text()
+    source.write_text(source.read_text().replace(str(made / "images"), str(images)))
+    run(folder, "git", "commit", "-q", "--amend", "--all", "--no-edit")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[str]:
+    """The URL of a Prefect server, which all flows of this worker use: one takes 9 s of CPU to start."""
+    # Only here, for Prefect costs each process seconds.
+    from prefect.events.worker import EventsWorker
+    from prefect.settings import PREFECT_API_URL, PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+    from prefect.testing.utilities import prefect_test_harness
+
+    # Each run would wait up to a second for the thread that sends heartbeats.
+    with (
+        prefect_test_harness(server_startup_timeout=120),
+        temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}),
+    ):
+        EventsWorker.drain_all()  # that of another server goes on sending to it
+        yield PREFECT_API_URL.value() or ""
 
 
 # One machine with real processes, which all tests that are marked `live` share: its start takes a minute.
@@ -101,7 +81,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> "Iterator[tuple[Machine
     # Only here, for Prefect costs each process seconds.
     from machine import Machine
     from prefect.settings import PREFECT_API_URL, temporary_settings
-    from test_alert import receiving
+    from receiver import receiving
 
     with receiving() as (url, told):
         machine = Machine(tmp_path_factory.mktemp("machine"), url)
@@ -127,7 +107,7 @@ def machine(
     running: "tuple[Machine, list[dict[str, Any]]]", undisturbed: object, monkeypatch: pytest.MonkeyPatch
 ) -> "Machine":
     """The machine before its first retraining, with everything running; its checkout is the current folder."""
-    from assay import alert
+    from assay.operations import alert
 
     machine, told = running
     for name in ("server", "serve"):

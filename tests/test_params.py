@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from conftest import ROOT
+from checkouts import ROOT
 
 from assay import params
 from assay.errors import AssayError

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 import toy
-from conftest import ROOT, set_params
+from checkouts import ROOT, set_params
 
 
 @pytest.fixture

@@ -13,8 +13,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import yaml
 
-from assay import cli, files, params, suggestion
+from assay import files, params
+from assay.commands import main
 from assay.errors import AssayError
+from assay.validation import suggestion
 from benchmarks.faults import inject
 from tasks import ingest, validate
 
@@ -46,8 +48,9 @@ def checkout(folder: Path, labels: Iterable[str]) -> None:
 
     `labels`: of each image. The largest class may hold as much as `assay expectations suggest` would write.
     """
-    shares = pd.Series(list(labels)).value_counts(normalize=True)
-    balance, _ = suggestion.FITS["class balance"]({"classes": pd.DataFrame({"share": shares})}, 0)
+    counts = pd.Series(list(labels)).value_counts()
+    classes = pd.DataFrame({"n_images": counts, "share": counts / counts.sum()})
+    balance, _ = suggestion.FITTED["labels", "class balance"]({"classes": classes}, params.load(ROOT / "params.yaml"))
     folder.mkdir(parents=True)
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copytree(ROOT / "expectations", folder / "expectations")
@@ -56,7 +59,7 @@ def checkout(folder: Path, labels: Iterable[str]) -> None:
         rules = (suite or {}).get("expectations") or []
         for rule in rules:
             if rule.get("column") == "label" and "value_set" in rule:
-                rule["value_set"] = sorted(shares.index)
+                rule["value_set"] = sorted(counts.index)
             if rule.get("column") in ("width_px", "height_px"):
                 rule["min_value"] = LEAST_PX
             if rule["rule"] == "class balance":
@@ -67,7 +70,7 @@ def checkout(folder: Path, labels: Iterable[str]) -> None:
 
 def of_table(folder: Path, table: Path) -> tuple[Said, pd.DataFrame]:
     """Return what the stages say of the images of a table, and the near-duplicates that they found."""
-    with _inside(folder):
+    with inside(folder):
         _run(table)
         paths = params.load().paths
         return _said(paths), pq.read_table(paths.pairs).to_pandas()
@@ -76,7 +79,7 @@ def of_table(folder: Path, table: Path) -> tuple[Said, pd.DataFrame]:
 def validated(folder: Path, variant: inject.Variant) -> Said:
     """Return what `snapshot`, `ingest` and `validate` say of the variant, after the part that is to be approved."""
     table = folder.parent / "images/table.csv"
-    with _inside(folder):
+    with inside(folder):
         paths = params.load().paths
         for name in LEFT:
             getattr(paths, name).unlink(missing_ok=True)
@@ -85,7 +88,7 @@ def validated(folder: Path, variant: inject.Variant) -> Said:
         if variant.has_batch:
             inject.write(folder.parent, variant, only_approved=True)
             _run(table)
-            cli.cli(["approve"], standalone_mode=False)
+            main.cli(["approve"], standalone_mode=False)
         inject.write(folder.parent, variant)
         try:
             _run(table)
@@ -96,13 +99,13 @@ def validated(folder: Path, variant: inject.Variant) -> Said:
 
 def measured(folder: Path, table: Path) -> Path:
     """Measure the images of a table, and return the folder of what is remembered of them."""
-    with _inside(folder):
+    with inside(folder):
         _ingest(table)
         return (folder / params.load().paths.memo.images).absolute()
 
 
 def _ingest(table: Path) -> None:
-    cli.cli(["snapshot", f"table:{table}"], standalone_mode=False)
+    main.cli(["snapshot", f"table:{table}"], standalone_mode=False)
     ingest.main(params.load())
 
 
@@ -125,7 +128,8 @@ def _named(row: dict[str, str]) -> Named:
 
 
 @contextlib.contextmanager
-def _inside(folder: Path) -> Iterator[None]:
+def inside(folder: Path) -> Iterator[None]:
+    """Work in the folder, and say nothing."""
     before = Path.cwd()
     os.chdir(folder)
     try:

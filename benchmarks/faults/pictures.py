@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from assay import source
 from assay.errors import AssayError
+from assay.sources import opening
 
 MODULE_CELLS = 40  # ELPV says not which module a cell was cut from; neighbours in the listing are of one
 TWINS = range(2276, 2326)  # cells 2277 to 2326 are cells 1735 to 1784 once more (benchmarks/elpv.py)
@@ -110,7 +110,7 @@ def elpv_table() -> pd.DataFrame:
 
 
 def source_table(name: str) -> pd.DataFrame:
-    images = source.open_source(name)
+    images = opening.open_source(name)
     entries = [entry for entry in images.entries if entry.label is not None and not entry.problem]
     rows = pd.DataFrame({"path": [e.path for e in entries], "label": [e.label for e in entries]})
     rows["group"] = [entry.group or entry.path for entry in entries]

@@ -18,8 +18,8 @@ from typing import Any
 import click
 import numpy as np
 
-from assay import neighbours
-from assay.measure import HASH_PX, measure
+from assay.ingestion import near_duplicates
+from assay.ingestion.measure import HASH_PX, measure
 from benchmarks.faults import inject, pictures
 from benchmarks.faults.checkout import Said, checkout, measured, validated
 from benchmarks.faults.score import Hit, Score, false_alarms, scores
@@ -107,9 +107,9 @@ def once(every: Sequence[pictures.Picture], n_images: int) -> list[pictures.Pict
     thumbnails = np.stack([np.frombuffer(each, np.uint8).reshape(HASH_PX, HASH_PX) for each in content])
     place = {each.path: number for number, each in enumerate(every)}
     draws = [thumbnails[[place[each.path] for each in pictures.redraw(every, n_images, n)]] for n in range(LIMITS)]
-    look, limit = neighbours.look(draws[0]), max(neighbours.calibrate(draw, 0) for draw in draws)
-    pairs = neighbours.candidates(thumbnails, replace(look, radius=look.radius + BEYOND))
-    pairs = pairs[neighbours.distance(thumbnails, pairs) <= limit]
+    look, limit = near_duplicates.look(draws[0]), max(near_duplicates.calibrate(draw, 0) for draw in draws)
+    pairs = near_duplicates.candidates(thumbnails, replace(look, radius=look.radius + BEYOND))
+    pairs = pairs[near_duplicates.distance(thumbnails, pairs) <= limit]
     twice = {j for i, j in pairs.tolist() if (every[i].group, every[i].label) != (every[j].group, every[j].label)}
     return [each for number, each in enumerate(every) if number not in twice]
 

@@ -1,0 +1,126 @@
+"""Champion and challenger on the test images that both have seen: what differs, and whether that is more than luck.
+
+Two questions, two answers: *this model*, on these images, whatever the seed; and *this change* of recipe or data, of
+which the seed of the training must not be the reason.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from assay import params
+from assay.evaluation import comparison, intervals, metrics
+from assay.evaluation.comparison import Change, Paired
+from assay.evaluation.intervals import Estimate
+from assay.labels import Task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sides:
+    """Champion and challenger on the test images that both were tested on, N of them."""
+
+    actual: np.ndarray  # bool [N, K]
+    old: np.ndarray | None  # bool [N, K], what the champion named; None: only `old_right` is known
+    old_right: np.ndarray  # bool [N]
+    new: np.ndarray  # bool [N, K]
+    groups: np.ndarray  # int [N]
+    classes: tuple[str, ...]
+    task: Task
+
+    @property
+    def new_right(self) -> np.ndarray:
+        return np.asarray((self.actual == self.new).all(axis=1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Against:
+    """How the model compares with the champion, see `against`."""
+
+    metric: str
+    old: float
+    new: float
+    difference: Estimate  # with a two-sided interval
+    surely_above: float  # the difference is at least this, at the confidence of params.yaml, one-sided
+    paired: Paired  # of right images, whatever the metric
+    detectable: float  # the smallest true difference that these images show
+    change: Change
+    n_looks: int  # models that were held against these images so far, this one included
+    model_verdict: str
+    change_verdict: str
+
+
+def against(sides: Sides, noise: Sequence[float], n_looks: int, p: params.Register) -> Against:
+    """Return how the two compare on at least one image; `noise`: the metric of runs that differ in the seed only.
+
+    Where only the champion's right images are known, and the metric wants more, the accuracy is compared.
+    """
+    paired = comparison.paired(sides.old_right, sides.new_right, sides.groups, p.confidence)
+    metric = "accuracy" if sides.old is None else p.metric
+    difference, surely_above = _difference(sides, paired, metric, p.confidence)
+    new = _value(sides, sides.new, metric)
+    change = comparison.judge_change([new - difference.value], [new], noise, p.confidence)
+    return Against(
+        metric=metric,
+        old=new - difference.value,
+        new=new,
+        difference=difference,
+        surely_above=surely_above,
+        paired=paired,
+        detectable=_detectable(difference, paired, metric, p.confidence),
+        change=change,
+        n_looks=n_looks,
+        model_verdict=model_words(difference, paired, metric, 1 - p.confidence),
+        change_verdict=change_words(change),
+    )
+
+
+def _value(sides: Sides, predicted: np.ndarray, metric: str) -> float:
+    if metric == "accuracy":
+        return float((sides.actual == predicted).all(axis=1).mean())
+    total = np.asarray(metrics.marks(sides.actual, predicted).sum(axis=0))[None]
+    return float(metrics.of_sums(total, len(sides.classes), sides.task)[metric][0])
+
+
+def _difference(sides: Sides, paired: Paired, metric: str, confidence: float) -> tuple[Estimate, float]:
+    """Return the difference with its two-sided interval, and what it surely is at least, one-sided."""
+    one_sided = 2 * confidence - 1
+    if metric == "accuracy" or sides.old is None:
+        lower = comparison.paired(sides.old_right, sides.new_right, sides.groups, one_sided).low
+        return Estimate(value=paired.difference, low=paired.low, high=paired.high), lower
+    found = metrics.answers(sides.actual, sides.actual.astype(float), sides.groups, task=sides.task)
+    value, drawn = metrics.difference(sides.old, sides.new, found, metric)
+    low, high = intervals.ends(drawn, confidence)
+    return Estimate(value=value, low=low, high=high), intervals.ends(drawn, one_sided)[0]
+
+
+def _detectable(difference: Estimate, paired: Paired, metric: str, confidence: float) -> float:
+    """Return the smallest difference that shows with a power of 0.8: from the flips, or from the interval's width."""
+    if metric == "accuracy" or difference.low is None or difference.high is None:
+        flips = max(paired.disagreement, 1 / max(1, paired.n))  # none seen is not none to come
+        return comparison.detectable(flips, paired.n_effective, confidence)
+    return comparison.shown(comparison.deviation(difference.high - difference.low, confidence), confidence)
+
+
+def model_words(difference: Estimate, paired: Paired, metric: str, alpha: float) -> str:
+    """Return what is said of this model, whatever the seed."""
+    flips = f"{paired.n_new_errors:,} new errors, {paired.n_gone_errors:,} gone, on {paired.n:,} images"
+    if metric == "accuracy":
+        is_real, chance = paired.p_value < alpha, f"McNemar, exact, p = {paired.p_value:.3f}"
+    else:
+        is_real = (
+            difference.low is not None and difference.high is not None and not difference.low <= 0 <= difference.high
+        )
+        chance = "bootstrap"
+    verdict = ("better" if difference.value > 0 else "worse") if is_real else "no difference that can be told,"
+    return f"{verdict} on these images ({flips}; {chance})"
+
+
+def change_words(change: Change) -> str:
+    """Return what is said of the change of recipe or data, the seed taken into account."""
+    if change.limit is None:
+        return "not known whether it is more than another seed would do: `assay noise` records that"
+    limit = f"another seed makes up to {change.limit:.4f}, by {change.n_runs} runs"
+    if change.verdict == "unclear":
+        return f"no more than another seed would do ({change.difference:+.4f}; {limit})"
+    return f"{change.verdict} than another seed would make it ({change.difference:+.4f}; {limit})"

@@ -1,0 +1,85 @@
+"""The candidate: the model that was just evaluated, the verdict on it, and what the next one is held against."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from assay import labels, params
+from assay.evaluation import against, tested, verdict
+from assay.evaluation.against import Against
+from assay.evaluation.tested import Champion, Look, Tested
+from assay.evaluation.verdict import Check
+
+DECIMALS = 6  # of numbers that programs read
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    checks: list[Check]
+    against: Against | None  # None: there is no champion, or none that can be compared
+
+
+def judge(
+    test: Tested, champion: Champion | None, noise: Mapping[str, Any], looks: Sequence[Look], p: params.Register
+) -> Judged:
+    """Return what speaks for and against the model; `noise`: what `assay noise` recorded, empty if nothing.
+
+    What was recorded with another ledger, so of other images, is not used. `looks`: at test images so far, that of this
+    model the last.
+    """
+    checks = verdict.floors(*test.shares(p.confidence), test.task, p)
+    if champion is None:
+        return Judged(checks=checks, against=None)
+    checks += verdict.same_labels(test.classes, champion.get("classes", test.classes), champion["version"], p)
+    ledger_id = looks[-1]["ledger"]
+    if why := tested.obstacle(champion, test, ledger_id):
+        return Judged(checks=[*checks, Check(name="champion", passed=False, text=why)], against=None)
+    sides = tested.sides(champion, test)
+    is_of_these = noise.get("ledger") in (None, ledger_id)
+    recorded = noise.get("metrics", {}).get("accuracy" if sides.old is None else p.metric, []) if is_of_these else []
+    found = against.against(sides, recorded, tested.n_looks(looks, champion, ledger_id), p)
+    first, *others = verdict.relative(found, sides, champion["version"], p)
+    if said := tested.other_classes(champion, test):
+        first = replace(first, text=f"{first.text}; {said}")
+    return Judged(checks=[*checks, first, *others], against=found)
+
+
+def build(judged: Judged, test: Tested, champion: Champion | None, look: Look) -> dict[str, Any]:
+    """Return the content of registry/candidate.json, but for the files that it comes from."""
+    wrong = [at for at, right in enumerate(test.right) if not right]
+    return {
+        "verdict": verdict.decide(judged.checks),
+        "checks": [asdict(check) for check in judged.checks],
+        "champion": champion and champion["version"],
+        "against": judged.against and _rounded(asdict(judged.against)),
+        "task": test.task,
+        "classes": test.classes,
+        "split": {"test": hashlib.sha256("".join(test.sha256).encode()).hexdigest(), "n_test_images": len(test.sha256)},
+        "last_batch": look["last_batch"],
+        "ledger": look["ledger"],
+        "errors": [test.sha256[at] for at in wrong],
+        "named": [labels.decode(test.predicted[at], test.classes) for at in wrong],  # instead, in the same order
+    }
+
+
+def _rounded(content: Mapping[str, Any]) -> dict[str, Any]:
+    rounded: dict[str, Any] = {}
+    for key, value in content.items():
+        of_many = isinstance(value, dict)
+        rounded[key] = _rounded(value) if of_many else round(value, DECIMALS) if isinstance(value, float) else value
+    return rounded
+
+
+def lines(made: Mapping[str, Any]) -> list[str]:
+    """Return what a person wants to know at once."""
+    beside = f"champion {made['champion']}" if made["champion"] else "no champion yet"
+    told = [f"{made['verdict']} ({beside})"]
+    told += [f"  {'+' if check['passed'] else '-'} {check['text']}" for check in made["checks"]]
+    return told + [f"this {word}: {text}" for word, text in two_verdicts(made).items()]
+
+
+def two_verdicts(made: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is said of this model and of this change; empty where there is no champion to compare with."""
+    found = made.get("against")
+    return {"model": found["model_verdict"], "change": found["change_verdict"]} if found else {}

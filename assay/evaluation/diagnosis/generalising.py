@@ -1,0 +1,105 @@
+"""Symptoms of what was learnt: does it fit the train images, does it hold for new ones, and are their labels right?"""
+
+import math
+
+import numpy as np
+
+from assay.evaluation import label_errors
+from assay.evaluation.diagnosis import readings, recipes
+from assay.evaluation.diagnosis.evidence import Evidence
+from assay.evaluation.diagnosis.finding import Finding, symptom
+from assay.evaluation.diagnosis.readings import Record
+from assay.training import catalogue
+
+UNFITTED = 0.3  # loss on train to that of guessing: not fitted
+NOISY, SURE, AS_SURE = 0.03, 0.4, 0.85  # labels called otherwise; mean confidence; that of wrong answers to all
+GAP, GAP_ERRORS = 0.02, 3.0  # accuracy on train less that on new images; in standard errors
+FORGOT = 0.1  # of accuracy on val, lost once the backbone learns
+
+
+def label_noise(evidence: Evidence, record: Record) -> Finding | None:
+    """Labels of new images that the model confidently calls otherwise, as sure of these as of the others."""
+    run = evidence.run
+    if not run or not run.is_single:
+        return None
+    probabilities = np.concatenate([split.probabilities for split in (run.val, run.test)])
+    actual = np.concatenate([split.actual for split in (run.val, run.test)])
+    share = label_errors.noise_share(probabilities, actual.argmax(axis=1))
+    sure, as_sure = _sureness(probabilities, actual)
+    if share <= NOISY or sure <= SURE or as_sure <= AS_SURE:
+        return None
+    return symptom(
+        "label_noise",
+        f"{share:.1%} of the labels of val and test are surely called otherwise, the limit is {NOISY:.0%}, and the "
+        f"model is as sure of these as of the rest ({as_sure:.2f} of it, above chance)",
+        look="reports/evaluation/suspects.csv, the likeliest first; `assay relabel FILE` takes corrected labels",
+    )
+
+
+def _sureness(probabilities: np.ndarray, actual: np.ndarray) -> tuple[float, float]:
+    """Return the mean confidence, and that of wrong answers to that of all, both above chance."""
+    confidence, wrong = probabilities.max(axis=1), ~actual[np.arange(len(actual)), probabilities.argmax(axis=1)]
+    chance = 1 / probabilities.shape[1]
+    if not wrong.any():
+        return float(confidence.mean()), 0.0
+    return float(confidence.mean()), float((confidence[wrong].mean() - chance) / max(confidence.mean() - chance, 1e-9))
+
+
+def backbone_destroyed(evidence: Evidence, record: Record) -> Finding | None:
+    """Accuracy on val that falls once the backbone learns, and does not come back."""
+    p = evidence.train.transfer
+    rows = record["epochs"]
+    is_backbone = evidence.train.network in catalogue.BACKBONES
+    if not is_backbone or p.from_layer is None or not 0 < p.head_epochs < len(rows):
+        return None
+    before = max(readings.number(row["val_accuracy"]) for row in rows[: p.head_epochs])
+    after = max(readings.number(row["val_accuracy"]) for row in rows[p.head_epochs :])
+    if before - after <= FORGOT:
+        return None
+    return symptom(
+        "backbone_destroyed",
+        f"accuracy on val was {before:.1%} with the new head alone, and at most {after:.1%} once {p.from_layer!r} and "
+        f"what is behind it learnt at rate {p.learning_rate:g}",
+        {"train.transfer.learning_rate": float(f"{p.learning_rate / 10:.2g}")},
+    )
+
+
+def overfitting(evidence: Evidence, record: Record) -> Finding | None:
+    """A gap between train and new images. How large a sound one is differs from set to set: never more than a hint."""
+    run = evidence.run
+    if not run:
+        return None
+    new = np.concatenate([run.val.right, run.test.right])
+    n = run.val.accuracy.n_effective + run.test.accuracy.n_effective
+    known, held = float(run.train.right.mean()), float(new.mean())
+    error = math.sqrt(max(held * (1 - held), 1e-4) / n + max(known * (1 - known), 1e-4) / len(run.train.right))
+    if known - held <= max(GAP, GAP_ERRORS * error):
+        return None
+    return Finding(
+        cause="overfitting",
+        kind="symptom",
+        certainty="possible",
+        seen=(
+            f"accuracy is {known:.1%} on train and {held:.1%} on val and test together; a light change of the image "
+            f"turns {record['lightly']['flips']:.0%} of the answers on val"
+        ),
+        change=recipes.against_overfitting(evidence.train),
+        alike=("augmentation_too_weak", "model_too_large", "too_few_images"),
+    )
+
+
+def model_too_small(evidence: Evidence, record: Record) -> Finding | None:
+    """A loss on train that stays high, with nothing else to explain it."""
+    if readings.fit(record) <= UNFITTED:
+        return None
+    return Finding(
+        cause="model_too_small",
+        kind="symptom",
+        certainty="possible",
+        seen=(
+            f"the loss on train is {readings.fit(record):.0%} of that of guessing, the limit is {UNFITTED:.0%}, and no "
+            "setting of the training explains it"
+        ),
+        change=recipes.filters(evidence.train, 2),
+        alike=("augmentation_too_strong", "rate_too_low", "too_few_epochs", "label_noise"),
+    )

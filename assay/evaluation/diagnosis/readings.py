@@ -1,0 +1,53 @@
+"""What the rules read of a training: shares and ratios that mean the same for every set and every network.
+
+Losses are held against that of guessing, ln K of K classes alike, so that a limit means the same for two classes and
+for a thousand. A number that was none stands as null in record.json.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+Record = Mapping[str, Any]  # record.json
+
+PATH, UNFIT = 0.5, 0.1  # sum of all steps to the size of the kernels; loss on train to that of guessing: not fitted yet
+LEAST_PLAIN = 0.1  # above chance, that is most like its own class before augmentation: of less nothing can be lost
+
+
+def number(value: Any) -> float:
+    return float("inf") if value is None else float(value)
+
+
+def fit(record: Record) -> float:
+    """Return the loss on train as in use, to that of guessing."""
+    return float(number(record["regularisation"]["clean"]) / record["guessing"])
+
+
+def grown(record: Record) -> float:
+    return float(np.median([each["rms"] / max(each["rms_began"], 1e-30) for each in record["kernels"].values()]))
+
+
+def added(record: Record, name: str) -> float:
+    of = record["regularisation"]
+    found = (number(of[name]) - number(of["clean"])) / record["guessing"]
+    return float(found) if math.isfinite(found) else 0.0
+
+
+def left(record: Record) -> float | None:
+    """Return how much of being most like images of its own class augmentation leaves an image, beyond chance."""
+    of = record.get("augmentation")
+    if not of or of["plain"] - of["chance"] < LEAST_PLAIN:
+        return None
+    return float((of["augmented"] - of["chance"]) / (of["plain"] - of["chance"]))
+
+
+def first(record: Record) -> float:
+    """Return what a step of the first epoch changes the kernels by, to their size."""
+    return number(record["epochs"][0]["update_ratio"]) if record["epochs"] else float("inf")
+
+
+def is_early(record: Record) -> bool:
+    """Say whether the kernels have hardly moved yet, which any other loss of the run follows from."""
+    return record["path"] < PATH and fit(record) > UNFIT

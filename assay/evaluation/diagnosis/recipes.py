@@ -1,0 +1,41 @@
+"""One change of a recipe for a cause, as lines of params.yaml: what the rules advise and what the probe tries."""
+
+from typing import Any
+
+from assay import params
+from assay.training import catalogue
+
+STRONGER = {"none": "light", "light": "medium", "medium": "strong"}
+WEAKER = {"strong": "light", "medium": "light", "light": "none"}
+BALANCED = {"none": "balanced", "balanced": "oversample"}  # where neither helps, images do
+PRESET_OR_PLACE = ("preset", "flip")  # of `train.augment`: all else names a strength
+
+Change = dict[str, Any]  # by dotted key
+
+
+def weaker(p: params.Train) -> Change:
+    """Return weaker augmentation: without the strengths that are named beside the preset, else the next preset."""
+    named = {name: value for name, value in vars(p.augment).items() if name not in PRESET_OR_PLACE and value}
+    if named:
+        return {f"train.augment.{name}": None for name in named}
+    return {"train.augment.preset": WEAKER[p.augment.preset]} if p.augment.preset in WEAKER else {}
+
+
+def stronger(p: params.Train) -> Change:
+    return {"train.augment.preset": STRONGER[p.augment.preset]} if p.augment.preset in STRONGER else {}
+
+
+def against_overfitting(p: params.Train) -> Change:
+    """Return stronger augmentation, or a stronger decay where there is none."""
+    return stronger(p) or {"train.weight_decay": max(0.01, 10 * p.weight_decay)}
+
+
+def filters(p: params.Train, factor: float) -> Change:
+    """Return a network of more or fewer filters; nothing for one that brings its own size."""
+    if p.network in catalogue.BACKBONES:
+        return {}
+    return {"train.filters": [max(2, round(factor * each)) for each in p.filters]}
+
+
+def learning_rate(p: params.Train, factor: float, digits: int = 2) -> Change:
+    return {"train.learning_rate": float(f"{p.learning_rate * factor:.{digits}g}")}

@@ -1,0 +1,58 @@
+"""Symptoms of what keeps a network from learning by heart, and can keep it from learning at all."""
+
+from assay.evaluation.diagnosis import readings, recipes
+from assay.evaluation.diagnosis.evidence import Evidence
+from assay.evaluation.diagnosis.finding import Finding, symptom
+from assay.evaluation.diagnosis.readings import Record
+
+DROPPED, AUGMENTED = 0.1, 0.08  # loss that dropout, and augmentation, add, to that of guessing
+LEFT, UNFITTED, LOST = 0.35, 0.3, 0.6  # of what tells classes apart in pixels is left; losses to that of guessing
+SHRUNK = 0.5  # times the size that the kernels began with
+
+
+def dropout_too_strong(evidence: Evidence, record: Record) -> Finding | None:
+    """Dropout that adds a loss which the network can't work off."""
+    added = readings.added(record, "dropout")
+    if added <= DROPPED or readings.is_early(record):
+        return None
+    return symptom(
+        "dropout_too_strong",
+        f"with dropout the loss on train is higher by {added:.0%} of that of guessing, the limit is {DROPPED:.0%}; it "
+        f"drops {evidence.train.dropout:.0%}",
+        {"train.dropout": round(min(0.3, evidence.train.dropout / 2), 2)},
+    )
+
+
+def penalty_too_strong(evidence: Evidence, record: Record) -> Finding | None:
+    """Kernels that have shrunk although the train images are not fitted."""
+    grown, p = readings.grown(record), evidence.train
+    held = {name: value for name, value in (("l1", p.l1), ("l2", p.l2), ("weight_decay", p.weight_decay)) if value}
+    if grown >= SHRUNK or readings.fit(record) <= UNFITTED or not held:
+        return None
+    strongest = max(held, key=lambda name: held[name] * (p.learning_rate if name == "weight_decay" else 1))
+    return symptom(
+        "penalty_too_strong",
+        f"the kernels have shrunk to {grown:.2f} of their size (median), sound runs stay above {SHRUNK:g}; the loss "
+        f"on train is {readings.fit(record):.0%} of that of guessing; {strongest} is {held[strongest]:g}",
+        {f"train.{strongest}": 0.0001 if strongest == "weight_decay" else 0},
+    )
+
+
+def augmentation_too_strong(evidence: Evidence, record: Record) -> Finding | None:
+    """Augmented images that the network, or even their own pixels, no longer tell apart."""
+    added, left = readings.added(record, "augmented"), readings.left(record)
+    invisible = left is not None and left < LEFT and readings.fit(record) > LOST
+    if (added <= AUGMENTED or readings.is_early(record)) and not invisible:
+        return None
+    said = f"augmented, the loss on train is higher by {added:.0%} of that of guessing, the limit is {AUGMENTED:.0%}"
+    if invisible:
+        said = (
+            f"an augmented image is like images of its own class in {left:.0%} of what it was before, the limit is "
+            f"{LEFT:.0%}, and nothing is learnt"
+        )
+    return symptom(
+        "augmentation_too_strong",
+        said,
+        recipes.weaker(evidence.train),
+        look="reports/training/augmented.png: train images as training sees them",
+    )

@@ -1,0 +1,51 @@
+"""What DVC recorded of a stage's inputs, held against their bytes.
+
+DVC knows a file by size and time, so that a byte that a disk flipped in its cache comes back by `dvc checkout`, and
+`dvc status` calls it up to date.
+"""
+
+import hashlib
+from collections.abc import Collection
+from pathlib import Path
+
+from assay import files
+from assay.errors import AssayError
+
+LOCK = Path("dvc.lock")
+CACHE = Path(".dvc/cache")
+MOST_BYTES = 64 * 2**20  # of a file that is read for it: a tenth of a second
+
+
+def check(inputs: Collection[str]) -> None:
+    """Raise `AssayError` for the first input that a stage made and that is not as dvc.lock has it.
+
+    Folders and large files are not read: what is in them has checksums of its own.
+    """
+    made = _made() if LOCK.exists() else {}
+    for name in sorted(made.keys() & set(inputs)):
+        file, md5 = Path(name), made[name]
+        if file.is_file() and file.stat().st_size <= MOST_BYTES and _md5(file) != md5:
+            seen = f"{name} is not what dvc.lock has (md5 {md5}): damaged, or changed by hand"
+            raise AssayError(f"{seen}; {_mend(file, md5)}")
+
+
+def _made() -> dict[str, str]:
+    """Return the MD5 of each output that is a file."""
+    stages = (files.read_yaml(LOCK) or {}).get("stages", {})
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    return {out["path"]: out["md5"] for out in outs if out.get("hash") == "md5" and not out["md5"].endswith(".dir")}
+
+
+def _mend(file: Path, md5: str) -> str:
+    """Return the commands: DVC takes what lies in its cache for sound, so that what is not has to go first."""
+    cached = CACHE / "files/md5" / md5[:2] / md5[2:]
+    if not cached.is_file():
+        return f"`rm {file}`, then `dvc pull`, or `dvc repro` makes it anew"
+    if _md5(cached) == md5:
+        return f"`rm {file}`, then `dvc checkout {file}`"
+    return f"`rm -f {file} {cached}`, then `dvc pull`, or `dvc repro` makes it anew"
+
+
+def _md5(file: Path) -> str:
+    with file.open("rb") as content:
+        return hashlib.file_digest(content, "md5").hexdigest()

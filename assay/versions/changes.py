@@ -1,0 +1,220 @@
+"""What changed between two commits: data, parameters, metrics, and whether the model and the change are really better.
+
+The tables are those of `dvc metrics diff` and `dvc params diff`. The models are compared on the test images that both
+commits have, image by image; which those are is known where the test split is the same, or where DVC still has both
+lists of predictions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from assay import pages, params
+from assay.errors import AssayError, WorseModel
+from assay.versions import at_commit, data_change, dvc_repo, model_change
+from assay.versions.data_change import DataChange
+from assay.versions.dvc_repo import WORKSPACE
+from assay.versions.model_change import ModelChange
+
+SHOWN = 60  # rows of a table, at most: a thousand classes would fill the page
+OF_THE_MODEL = ("train", "eval")
+PER_CLASS = "eval.class."
+TEST, EVAL = "test.", "eval."  # a gate may call the metrics of the test split either way
+
+
+@dataclass(frozen=True, kw_only=True)
+class Change:
+    name: str  # keys joined by dots
+    old: Any  # None: it was not there
+    new: Any
+
+    @property
+    def difference(self) -> float | None:
+        both = (self.old, self.new)
+        return self.new - self.old if all(type(value) in (int, float) for value in both) else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """All that changed between two commits."""
+
+    old: str
+    new: str
+    is_open: bool  # the gate of the new one
+    stale: tuple[str, ...]  # stages that are not up to date
+    metrics: tuple[Change, ...]  # all of them, also those that did not change
+    parameters: tuple[Change, ...]
+    data: DataChange | None  # None: a manifest is not to be had here
+    model: ModelChange | None  # None: one side has no model
+
+    def accuracies(self) -> tuple[float, float] | None:
+        """Return the accuracy of each side on its own test images, None where one has none."""
+        accuracy = next((each for each in self.metrics if each.name == "eval.accuracy"), None)
+        return None if accuracy is None or accuracy.difference is None else (accuracy.old, accuracy.new)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """A metric that must not change by less than `least`, which is mostly below 0."""
+
+    metric: str  # as in metrics/, e.g. eval.f1_macro
+    least: float
+
+
+def gate(text: str) -> Gate:
+    """Return the gate that a text names, such as `test.f1_macro:-0.01`; raises `AssayError` for another form."""
+    metric, _, least = text.rpartition(":")
+    try:
+        return Gate(metric=EVAL + metric.removeprefix(TEST) if metric.startswith(TEST) else metric, least=float(least))
+    except ValueError:
+        raise AssayError(f"compare: --gate {text!r} must be METRIC:CHANGE, such as test.f1_macro:-0.01") from None
+
+
+def compare(old: str, new: str, p: params.Params) -> str:
+    """Return the page; raises `WorseModel`, which holds it too, where the accuracy drops below the limit.
+
+    `old` and `new` are names of commits that git knows, or `WORKSPACE`. The limit is `register.margin`, on the images
+    that both have seen where they are known. Raises `AssayError` for an unknown commit and for metrics that cannot be
+    read.
+    """
+    found = look(old, new, p)
+    page = markdown(found)
+    if failed := fallen(found, [Gate(metric="eval.accuracy", least=-p.register.margin)]):
+        raise WorseModel(f"{failed[0]} (params.yaml: register.margin)", page)
+    return page
+
+
+def look(old: str, new: str, p: params.Params) -> Changes:
+    """Return what changed; raises `AssayError` as `compare` does."""
+    with dvc_repo.opened("compare") as repo:
+        metrics = _changes("metrics", repo.metrics.diff(old, new, all=True))
+        parameters = [each for each in _changes("params", repo.params.diff(old, new)) if each.old != each.new]
+        stale = sorted(repo.status()) if new == WORKSPACE else []
+    is_open = all(each.new for each in metrics if each.name == "gate.passed")
+    has_both = any(each.name == "eval.accuracy" and each.difference is not None for each in metrics)
+    before, after = at_commit.manifest(old, p.paths), at_commit.manifest(new, p.paths)
+    task = at_commit.candidate(new, p.paths).get("task", "single_label")
+    return Changes(
+        old=old,
+        new=new,
+        is_open=is_open,
+        stale=tuple(stale),
+        metrics=tuple(metrics),
+        parameters=tuple(parameters),
+        data=None if before is None or after is None else data_change.look(before, after, task),
+        model=model_change.look(old, new, p) if is_open and has_both else None,
+    )
+
+
+def fallen(found: Changes, gates: Sequence[Gate]) -> list[str]:
+    """Return a sentence for each gate that is not kept; of a closed gate of the data nothing is told.
+
+    A metric that is compared on the shared images is taken there, any other from metrics/. Raises `AssayError` for one
+    that neither side has.
+    """
+    told = []
+    for each in gates if found.is_open else []:
+        difference = _difference_of(found, each.metric)
+        if difference is None:
+            if each.metric not in {change.name for change in found.metrics}:
+                raise AssayError(f"compare: --gate: no metric {each.metric!r}; metrics/ has those that there are")
+            continue
+        if difference < each.least:
+            name, limit = each.metric.removeprefix(EVAL), f"the limit is {-each.least:g}"
+            told.append(f"{name} drops by {-difference:.4f} from {found.old} to {found.new}, {limit}")
+    return told
+
+
+def _difference_of(found: Changes, metric: str) -> float | None:
+    name = metric.removeprefix(EVAL)
+    if found.model and found.model.against and metric.startswith(EVAL):
+        if name == "accuracy":
+            return found.model.against.paired.difference
+        if name in found.model.differences:
+            return found.model.differences[name].value
+    return next((each.difference for each in found.metrics if each.name == metric), None)
+
+
+def markdown(found: Changes) -> str:
+    """Return the page for a pull request."""
+    model = model_change.lines(found.model, found.accuracies()) if found.model else []
+    data = ["### Images", *data_change.lines(found.data)] if found.data and found.data.is_any else []
+    tables = _tables([each for each in found.metrics if each.old != each.new], list(found.parameters), found.is_open)
+    parts = [
+        f"## {pages.markdown(found.old)} → {pages.markdown(found.new)}",
+        _head(found.is_open, list(found.stale)),
+        _joined(model),
+        _joined(data),
+    ]
+    return "\n\n".join(filter(None, [*parts, *tables]))
+
+
+def _joined(lines: list[str]) -> str:
+    """Return the lines with a blank one before and after a list."""
+    told = ""
+    for before, line in zip(["", *lines], lines, strict=False):
+        told += "\n" if before and (before.startswith("- ") and line.startswith("- ")) else "\n\n" if before else ""
+        told += line
+    return told
+
+
+def as_json(found: Changes) -> dict[str, Any]:
+    """Return all of it for programs."""
+    return asdict(found)
+
+
+def _tables(metrics: list[Change], parameters: list[Change], is_open: bool) -> list[str]:
+    """Return a table for each subject that changed; behind a closed gate the model's metrics are of another run."""
+    of: dict[str, list[Change]] = {"Data": [], "Gate": [], "Parameters": parameters, "Model": [], "Classes": []}
+    for each in metrics:
+        section = each.name.partition(".")[0]
+        subject = "Gate" if section == "gate" else "Model" if section in OF_THE_MODEL else "Data"
+        if is_open or subject != "Model":
+            of["Classes" if each.name.startswith(PER_CLASS) else subject].append(each)
+    # The largest fall first.
+    of["Classes"].sort(key=lambda each: (each.difference is None, each.difference or 0.0, each.name))
+    return [_table(title, changes) for title, changes in of.items() if changes] or ["Nothing changed."]
+
+
+def _changes(kind: str, found: dict[str, Any]) -> list[Change]:
+    """Return DVC's answer as a list, in the order of the files and of the keys; a file that is absent has none."""
+    for rev, errors in found.get("errors", {}).items():
+        of_files = errors if isinstance(errors, dict) else {"dvc.yaml": errors}
+        for file, error in of_files.items():
+            if not isinstance(error, FileNotFoundError):
+                raise AssayError(f"compare: {kind} of {rev} cannot be read: {file}: {' '.join(str(error).split())}")
+    return [
+        Change(name=name, old=value["old"], new=value["new"])
+        for _, values in sorted(found.get("diff", {}).items())
+        for name, value in sorted(values.items())
+    ]
+
+
+def _head(is_open: bool, stale: list[str]) -> str:
+    if not is_open:
+        return "**The gate is closed**: no model was made of these data; reports/validation/ names the images."
+    if stale:
+        return f"**Not up to date**: {', '.join(stale)}; what follows is of an earlier run (`dvc repro`)."
+    return ""
+
+
+def _table(title: str, changes: list[Change]) -> str:
+    rows = [
+        f"| {pages.code(e.name, in_table=True)} | {_value(e.old)} | {_value(e.new)} | {_difference(e)} |"
+        for e in changes[:SHOWN]
+    ]
+    more = [f"\nand {len(changes) - SHOWN:,} more"] if len(changes) > SHOWN else []
+    return "\n".join([f"### {title}\n", "| | before | after | change |", "|---|---:|---:|---:|", *rows, *more])
+
+
+def _value(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if type(value) is int else pages.markdown(str(value))
+
+
+def _difference(change: Change) -> str:
+    difference = change.difference
+    if difference is None:
+        return ""
+    return f"{difference:+,}" if type(difference) is int else f"{difference:+.5g}"

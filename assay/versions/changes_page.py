@@ -1,0 +1,45 @@
+"""What changed between two commits, as one self-contained HTML file with the pictures of new errors."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from assay import pages, params
+from assay.dataset import batches
+from assay.errors import AssayError
+from assay.images import decode, thumbnail
+from assay.versions import at_commit
+from assay.versions.changes import Changes
+from assay.versions.model_change import Flip
+
+SHOWN = 60  # new errors
+
+
+def build(found: Changes, paths: params.Paths) -> str:
+    """Return the page; the picture of an image whose batch does not lie here is left out."""
+    flips = found.model.flips[:SHOWN] if found.model else ()
+    rows = at_commit.manifest(found.new, paths) if flips else None
+    changed = [each for each in (*found.parameters, *found.metrics) if each.old != each.new]
+    return pages.render(
+        "versions/changes.html",
+        found=found,
+        accuracies=found.accuracies(),
+        changed=changed[:SHOWN],
+        n_changed=len(changed),
+        flips=[(flip, _picture(flip, rows, paths.raw)) for flip in flips],
+        n_flips=len(found.model.flips) if found.model else 0,
+    )
+
+
+def _picture(flip: Flip, rows: pd.DataFrame | None, raw: Path) -> str:
+    """Return the `data:` URI of the original image, empty where it cannot be read."""
+    if rows is None or flip.sha256 not in rows.index:
+        return ""
+    row = rows.loc[flip.sha256]
+    try:
+        with (raw / row["batch"]).open("rb") as tar:
+            content = batches.read_image(tar, offset=int(row["offset"]), size=int(row["bytes"]), sha256=flip.sha256)
+        with decode.opened(content) as source:
+            return thumbnail.small(decode.to_rgb(decode.load(source)))
+    except (OSError, AssayError, decode.Undecodable):
+        return ""

@@ -1,0 +1,179 @@
+"""What changed between the models of two commits, on the test images that both were tested on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from assay import files, labels, params
+from assay.evaluation import against, groups, metrics, tested
+from assay.evaluation.against import Against, Sides
+from assay.evaluation.intervals import Estimate, ends
+from assay.labels import ACCURACY, Task
+from assay.pages import code, markdown
+from assay.versions import at_commit
+
+SHOWN = 10  # new errors in Markdown
+MEASURES = ("f1_macro", "recall_macro", "precision_macro", "f1_weighted", "f1_micro")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Flip:
+    """A test image that was right before and is wrong now."""
+
+    sha256: str
+    path: str  # empty where the manifest is not to be had
+    label: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelChange:
+    task: Task
+    n_old: int  # test images of each side
+    n_new: int
+    against: Against | None  # None: nothing can be compared, see `remarks`
+    differences: dict[str, Estimate]  # new less old, paired, of what both say of each image
+    flips: tuple[Flip, ...]
+    remarks: tuple[str, ...]  # what is not comparable, and why
+
+
+def look(old: str, new: str, p: params.Params) -> ModelChange:
+    """Return what changed; what cannot be compared is said."""
+    was, now = at_commit.candidate(old, p.paths), at_commit.candidate(new, p.paths)
+    task = now.get("task", was.get("task", "single_label"))
+    remarks = _remarks(was, now)
+    sides, rows = (None, None) if was.get("task", task) != task else _sides(old, new, p.paths, (was, now))
+    if sides is None:
+        remarks += ["the test images differ and are not here to compare (`dvc fetch`)"] if not remarks else []
+    elif not len(sides.new):
+        remarks += ["no test image is in both test sets"]
+    compared = sides if sides is not None and len(sides.new) else None
+    noise = files.read_json(p.paths.noise) if p.paths.noise.exists() else {}
+    recorded = noise.get("metrics", {}).get("accuracy" if sides is None or sides.old is None else p.register.metric, [])
+    return ModelChange(
+        task=task,
+        n_old=was["split"]["n_test_images"],
+        n_new=now["split"]["n_test_images"],
+        against=against.against(compared, recorded, 1, p.register) if compared else None,
+        differences=_differences(compared, p.evaluate.confidence),
+        flips=_flips(compared, rows, new, p.paths),
+        remarks=tuple(remarks),
+    )
+
+
+def _remarks(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    found = []
+    if was.get("task", "single_label") != now.get("task", "single_label"):
+        found.append(f"one model is {was.get('task', 'single_label')}, the other {now.get('task', 'single_label')}")
+    before, after = was.get("classes"), now.get("classes")
+    if before and after and before != after:
+        gone, come = sorted(set(before) - set(after)), sorted(set(after) - set(before))
+        found.append(f"the classes differ (gone: {', '.join(gone) or 'none'}; new: {', '.join(come) or 'none'})")
+    return found
+
+
+def _sides(
+    old: str, new: str, paths: params.Paths, candidates: tuple[dict[str, Any], dict[str, Any]]
+) -> tuple[Sides | None, pd.DataFrame | None]:
+    """Return both models on the shared test images, with the labels of now; and label, old and new by sha256."""
+    before, after = at_commit.predictions(old, paths), at_commit.predictions(new, paths)
+    if before is None or after is None or "label" not in after:
+        return _of_errors(*candidates), None
+    rows = after.join(before["predicted"].rename("old"), how="inner").rename(columns={"predicted": "new"})
+    task: Task = candidates[1].get("task", "single_label")
+    texts = {name for column in ("label", "old", "new") for name in rows[column]}
+    classes = tuple(sorted({name for text in texts for name in labels.names(text, task)}))
+    actual, was, now = (tested.marks(rows[column], classes, task) for column in ("label", "old", "new"))
+    return (
+        Sides(
+            actual=actual,
+            old=was,
+            old_right=(was == actual).all(axis=1),
+            new=now,
+            groups=_groups(rows, new, paths),
+            classes=classes,
+            task=task,
+        ),
+        rows,
+    )
+
+
+def _groups(rows: pd.DataFrame, rev: str, paths: params.Paths) -> np.ndarray:
+    known = at_commit.manifest(rev, paths)
+    if known is None or "group" not in known:
+        return np.arange(len(rows))
+    of = known.reindex(rows.index)
+    return groups.of_rows(of.assign(path=of.index), pd.DataFrame(columns=["path", "partner"]))
+
+
+def _of_errors(was: dict[str, Any], now: dict[str, Any]) -> Sides | None:
+    """Return what the lists of errors say where the test split is the same: which images are right, and no more."""
+    if not was["split"]["test"] or was["split"]["test"] != now["split"]["test"]:
+        return None
+    n, wrong = now["split"]["n_test_images"], sorted({*was["errors"], *now["errors"]})
+    right = [np.r_[np.isin(wrong, each["errors"], invert=True), np.ones(n - len(wrong), bool)] for each in (was, now)]
+    return Sides(
+        actual=np.ones((n, 1), bool),
+        old=None,
+        old_right=right[0],
+        new=right[1][:, None],
+        groups=np.arange(n),
+        classes=("",),
+        task="single_label",
+    )
+
+
+def _differences(sides: Sides | None, confidence: float) -> dict[str, Estimate]:
+    if sides is None or sides.old is None:
+        return {}
+    found = metrics.answers(sides.actual, sides.actual.astype(float), sides.groups, task=sides.task)
+    told = {}
+    for name in MEASURES:
+        value, drawn = metrics.difference(sides.old, sides.new, found, name)
+        low, high = ends(drawn, confidence)
+        told[name] = Estimate(value=value, low=low, high=high)
+    return told
+
+
+def _flips(sides: Sides | None, rows: pd.DataFrame | None, rev: str, paths: params.Paths) -> tuple[Flip, ...]:
+    if sides is None or rows is None:
+        return ()
+    known = at_commit.manifest(rev, paths)
+    flipped = rows[sides.old_right & ~sides.new_right].sort_index()
+    path = {} if known is None else known["path"].to_dict()
+    return tuple(
+        Flip(sha256=str(key), path=path.get(key, ""), label=row["label"], old=row["old"], new=row["new"])
+        for key, row in flipped.iterrows()
+    )
+
+
+def lines(change: ModelChange, accuracies: tuple[float, float] | None) -> list[str]:
+    """Return the change as Markdown; `accuracies`: those of metrics/eval.json, each on its own test images."""
+    head = f"**{ACCURACY[change.task].capitalize()} {accuracies[0]:.4f} → {accuracies[1]:.4f}**" if accuracies else ""
+    told = [f"Not comparable: {remark}." for remark in change.remarks]
+    found = change.against
+    if found is None:
+        return [f"{head}: {'; '.join(change.remarks)}."] if head else told
+    paired = found.paired
+    which = "the same" if change.n_old == change.n_new == paired.n else "the common"
+    told.insert(
+        0,
+        f"{head}, on {which} {paired.n:,} test images {paired.difference:+.4f}, between {paired.low:+.4f} and "
+        f"{paired.high:+.4f}.",
+    )
+    told += [f"- this model: {found.model_verdict}", f"- this change: {found.change_verdict}"]
+    told.append(f"- these images show no difference below {100 * found.detectable:.1f} points")
+    told += [
+        f"- {name}: {value.value:+.4f}, between {value.low:+.4f} and {value.high:+.4f}"
+        for name, value in change.differences.items()
+        if value.low is not None
+    ]
+    told += [
+        f"- new error: {code(flip.path or flip.sha256[:12])}, {markdown(flip.label)} taken for "
+        f"{markdown(flip.new) or 'nothing'}"
+        for flip in change.flips[:SHOWN]
+    ]
+    return told + ([f"- and {len(change.flips) - SHOWN:,} more new errors"] if len(change.flips) > SHOWN else [])

@@ -1,0 +1,95 @@
+"""How often an interval holds the truth: `python -m benchmarks.intervals [SETS]`; two minutes for 1,500 simulated sets.
+
+Test sets of G groups are drawn, each with a chance of its own to be right (beta), so that its images are alike. The
+truth is known, and the share of sets whose interval holds it is counted: by image, as if there were no groups, and as
+Assay tells it. intervals.md says what came out.
+"""
+
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from assay.evaluation import comparison, intervals, metrics
+
+CONFIDENCE = 0.95
+# groups, images in each, accuracy, correlation within a group
+ACCURACIES = [
+    *((20, 10, 0.90, 0.2), (50, 10, 0.90, 0.2), (200, 10, 0.90, 0.2), (48, 10, 0.97, 0.1)),
+    *((200, 2, 0.99, 0.5), (400, 1, 0.99, 0.0), (100, 1, 0.90, 0.0), (50, 8, 0.70, 0.3)),
+]
+# groups, images in each, chance of a new and of a gone error, correlation
+DIFFERENCES = [(100, 4, 0.05, 0.05, 0.3), (361, 1, 0.02, 0.02, 0.0), (361, 1, 0.05, 0.02, 0.0), (50, 10, 0.1, 0.1, 0.2)]
+F1S = [(50, 10, 0.90, 0.2), (200, 4, 0.80, 0.3), (400, 1, 0.90, 0.0)]
+N_CLASSES = 4
+
+
+def main(n_sets: int) -> None:
+    print("accuracy: groups x size, accuracy, correlation | by image | Assay")
+    for groups, size, accuracy, correlation in ACCURACIES:
+        by_image, ours = accuracies(n_sets, groups, size, accuracy, correlation)
+        print(f"| {groups} x {size}, {accuracy:.2f}, {correlation:g} | {by_image:.3f} | {ours:.3f} |")
+    print("paired difference: groups x size, new and gone errors, correlation | by image | Assay")
+    for groups, size, worse, better, correlation in DIFFERENCES:
+        by_image, ours = differences(n_sets, groups, size, (worse, better), correlation)
+        print(f"| {groups} x {size}, {worse:g} and {better:g}, {correlation:g} | {by_image:.3f} | {ours:.3f} |")
+    print(f"macro F1 of {N_CLASSES} classes: groups x size, accuracy, correlation | by image | Assay")
+    for groups, size, accuracy, correlation in F1S:
+        by_image, ours = f1s(n_sets // 5, groups, size, accuracy, correlation)
+        print(f"| {groups} x {size}, {accuracy:.2f}, {correlation:g} | {by_image:.3f} | {ours:.3f} |")
+
+
+def chances(rng: np.random.Generator, n_groups: int, mean: float, correlation: float) -> np.ndarray:
+    """Return the chance of each group [G]: beta, with this correlation between two images of one group."""
+    if not correlation:
+        return np.full(n_groups, mean)
+    strength = 1 / correlation - 1
+    return rng.beta(mean * strength, (1 - mean) * strength, n_groups)
+
+
+def sets(n_sets: int) -> Iterator[np.random.Generator]:
+    return (np.random.default_rng(number) for number in range(n_sets))
+
+
+def accuracies(n_sets: int, n_groups: int, size: int, accuracy: float, correlation: float) -> tuple[float, float]:
+    groups, held = np.repeat(np.arange(n_groups), size), np.zeros((n_sets, 2))
+    for number, rng in enumerate(sets(n_sets)):
+        right = rng.random(len(groups)) < np.repeat(chances(rng, n_groups, accuracy, correlation), size)
+        for way, by in enumerate((np.arange(len(groups)), groups)):
+            found = intervals.share(right, by, CONFIDENCE)
+            held[number, way] = found.low <= accuracy <= found.high
+    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+
+
+def differences(
+    n_sets: int, n_groups: int, size: int, flips: tuple[float, float], correlation: float
+) -> tuple[float, float]:
+    groups, held = np.repeat(np.arange(n_groups), size), np.zeros((n_sets, 2))
+    worse, better = flips
+    for number, rng in enumerate(sets(n_sets)):
+        down, up = (np.repeat(chances(rng, n_groups, mean, correlation), size) for mean in flips)
+        draw = rng.random(len(groups))
+        flip = np.where(draw < down, -1, np.where(draw > 1 - up, 1, 0))  # of both chances above 1, the one is cut
+        for way, by in enumerate((np.arange(len(groups)), groups)):
+            found = comparison.paired(flip <= 0, flip >= 0, by, CONFIDENCE)
+            held[number, way] = found.low <= better - worse <= found.high
+    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+
+
+def f1s(n_sets: int, n_groups: int, size: int, accuracy: float, correlation: float) -> tuple[float, float]:
+    """Where each class is mistaken for the next alike, macro F1 is the accuracy."""
+    groups, held = np.repeat(np.arange(n_groups), size), np.zeros((n_sets, 2))
+    for number, rng in enumerate(sets(n_sets)):
+        labels = np.repeat(rng.integers(0, N_CLASSES, n_groups), size)
+        right = rng.random(len(groups)) < np.repeat(chances(rng, n_groups, accuracy, correlation), size)
+        named = np.where(right, labels, (labels + rng.integers(1, N_CLASSES, len(labels))) % N_CLASSES)
+        actual, predicted = metrics.one_hot(labels, N_CLASSES), metrics.one_hot(named, N_CLASSES)
+        for way, by in enumerate((np.arange(len(groups)), groups)):
+            drawn = intervals.resampled(intervals.sums(metrics.marks(actual, predicted), by))
+            low, high = intervals.ends(metrics.of_sums(drawn, N_CLASSES, "single_label")["f1_macro"], CONFIDENCE)
+            held[number, way] = low <= accuracy <= high
+    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1500)

@@ -1,0 +1,5 @@
+"""`python -m flows.doctor`."""
+
+from flows.doctor.examine import main
+
+main()

@@ -1,0 +1,59 @@
+from dataclasses import fields
+from pathlib import Path
+
+import pandas as pd
+from checkouts import png
+
+from assay import files
+from assay.dataset import manifest
+from assay.ingestion.measure import Measurements, measure
+
+
+def table() -> pd.DataFrame:
+    """Return the row of an image, and before it that of a file that is none."""
+    measured = {"b.png": measure(png(1), "b.png"), "a.png": measure(b"", "a.png")}
+    rows = [vars(of) | {"path": path, "label": "cat", "bytes": 9} for path, of in measured.items()]
+    return pd.DataFrame(rows).reindex(columns=manifest.SCHEMA.names)
+
+
+def test_every_measurement_has_its_column() -> None:
+    assert {field.name for field in fields(Measurements)} - {"thumbnail"} <= set(manifest.SCHEMA.names)
+
+
+def test_rows_come_back_sorted_by_path_and_whole(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "manifest.parquet", table())
+    found = manifest.read(tmp_path / "manifest.parquet").set_index("path")
+    assert found.index.tolist() == ["a.png", "b.png"]
+    for name, value in vars(measure(png(1), "b.png")).items():
+        kept = name not in ("thumbnail", *manifest.PIXELS)
+        assert not kept or (pd.isna(found.loc["b.png", name]) if value is None else found.loc["b.png", name] == value)
+    unknown = found.loc["a.png"].drop(["label", "bytes", "decodable", "reason", "named_format"])
+    assert unknown.isna().all()
+
+
+def test_border_and_centre_are_read_apart_and_are_nothing_where_there_is_no_picture(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "manifest.parquet", table())
+    assert set(manifest.PIXELS) & set(manifest.read(tmp_path / "manifest.parquet")) == set()
+    found, measured = manifest.read_pixels(tmp_path / "manifest.parquet"), measure(png(1), "b.png")
+    assert found.shape == (2, 2, 60)
+    assert not found[0].any()
+    assert [found[1, 0].tobytes(), found[1, 1].tobytes()] == [measured.border, measured.centre]
+
+
+def test_task_is_kept_beside_the_rows(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "one.parquet", table())
+    manifest.write(tmp_path / "many.parquet", table(), task="multi_label")
+    assert manifest.task(tmp_path / "one.parquet") == "single_label"
+    assert manifest.task(tmp_path / "many.parquet") == "multi_label"
+
+
+def test_whole_numbers_stay_whole_where_one_is_missing(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "manifest.parquet", table())
+    found = manifest.read(tmp_path / "manifest.parquet")
+    assert {str(found[name].dtype) for name in ("width_px", "bit_depth", "orientation", "n_frames")} == {"Int64"}
+
+
+def test_equal_rows_in_another_order_give_equal_bytes(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "one.parquet", table())
+    manifest.write(tmp_path / "other.parquet", table()[::-1])
+    assert files.sha256(tmp_path / "one.parquet") == files.sha256(tmp_path / "other.parquet")

@@ -1,0 +1,113 @@
+"""A byte that a disk flipped is not read: what dvc.lock names is held against what lies there."""
+
+import hashlib
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from checkouts import ROOT
+from toy import repository, run
+
+from assay.errors import AssayError
+from assay.operations import recorded, stage_run
+
+STAGES = {
+    "make": {"cmd": "printf content > made.txt", "outs": ["made.txt"]},
+    "use": {"cmd": f"{sys.executable} use.py", "deps": ["made.txt", "use.py"]},
+}
+USE = """
+from pathlib import Path
+from assay.operations import stage_run
+stage_run.run("use", lambda _: print("has", Path("made.txt").read_text()))
+"""
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A repository whose first stage made a file, as the current folder."""
+    folder = repository(tmp_path / "checkout")
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
+    (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
+    (folder / "use.py").write_text(USE)
+    run(folder, "dvc", "repro", "-q", "make")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def flip(file: Path) -> None:
+    """Change a byte and neither size nor time, as a disk does."""
+    status = file.stat()
+    file.chmod(0o644)
+    file.write_text("c0ntent")
+    os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def cached(folder: Path) -> Path:
+    name = hashlib.md5(b"content").hexdigest()
+    return folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
+
+
+def commands(error: str, folder: Path) -> list[list[str]]:
+    return [part.split() for part in error.split("`")[1::2]]
+
+
+def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(made: Path) -> None:
+    flip(cached(made))
+    Path("made.txt").unlink()
+    run(made, "dvc", "checkout", "-q")
+    assert Path("made.txt").read_text() == "c0ntent"
+    assert run(made, "dvc", "status", "make").endswith("up to date.")
+    said = run(made, "dvc", "repro", "use", code=255)
+    (line,) = [each for each in said.splitlines() if each.startswith("use: ")]
+    assert line.startswith("use: made.txt is not what dvc.lock has (md5 9a0364b9e99bb480dd25e1f0284c8555): damaged")
+    assert "Traceback" not in said
+    remove, _, again = commands(line, made)
+    run(made, *remove)
+    run(made, *again)
+    assert Path("made.txt").read_text() == "content"
+    assert run(made, "dvc", "status").endswith("up to date.")
+
+
+def test_what_was_changed_by_hand_comes_back_from_the_cache(made: Path) -> None:
+    flip(Path("made.txt"))
+    with pytest.raises(AssayError) as error:
+        recorded.check(["made.txt"])
+    for command in commands(str(error.value), made):
+        run(made, *command)
+    recorded.check(["made.txt"])
+    assert Path("made.txt").read_text() == "content"
+
+
+@pytest.mark.parametrize("spoil", [lambda: None, lambda: Path("made.txt").unlink(), lambda: Path("dvc.lock").unlink()])
+def test_what_is_as_recorded_or_not_known_passes(made: Path, spoil: Callable[[], None]) -> None:
+    spoil()
+    recorded.check(["made.txt", "use.py", "params.yaml:seed"])
+
+
+def test_large_files_are_not_read(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip(Path("made.txt"))
+    monkeypatch.setattr(recorded, "MOST_BYTES", 6)
+    recorded.check(["made.txt"])
+
+
+def test_stage_by_hand_may_read_what_a_stage_by_hand_made(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("made.txt").write_text("another")
+    with pytest.raises(SystemExit) as end:
+        stage_run.run("use", lambda _: print(Path("made.txt").read_text()))
+    assert (end.value.code, capsys.readouterr().out) == (0, "another\n")
+
+
+def test_damaged_record_is_one_line(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from assay.dataset.records.reader import Broken
+
+    def reads(_: object) -> None:
+        raise Broken("record 3: its content is cut or altered")
+
+    with pytest.raises(SystemExit):
+        stage_run.run("train", reads)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("train: record 3: its content is cut or altered: a file that it reads is damaged")
+    assert "`dvc repro -f -s preprocess`" in line

@@ -1,0 +1,126 @@
+"""Outliers are images that are unlike their set; a set that is odd as a whole has none."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pictures import encode
+from PIL import Image, ImageFilter
+
+from assay.dataset import manifest
+from assay.ingestion.measure import measure
+from assay.validation.profile import outliers
+
+LIMITS = {"dark": 6, "bright": 5, "clipped": 5, "washed_out": 4.5, "low_entropy": 5.5, "blurred": 4, "noisy": 4.5}
+LIMITS |= dict.fromkeys(["blocky", "partial", "odd_aspect", "odd_size"], 5)
+
+
+def scene(seed: int) -> Image.Image:
+    """Return blobs and grain of one camera: 96 x 80 px, rgb, exposed a little differently each time."""
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(20, 235, (10, 12, 3), np.uint8)).resize((96, 80), Image.Resampling.BICUBIC)
+    grain = rng.normal(0, 2, (80, 96, 3))
+    return Image.fromarray((np.asarray(coarse) * rng.normal(0.9, 0.05) + grain).clip(0, 255).astype(np.uint8))
+
+
+def levels(image: Image.Image, gain: float, offset: float | np.ndarray = 0) -> Image.Image:
+    return Image.fromarray((np.asarray(image, float) * gain + offset).clip(0, 255).astype(np.uint8))
+
+
+def half_grey(image: Image.Image) -> Image.Image:
+    pixels = np.array(image)
+    pixels[48:] = 128
+    return Image.fromarray(pixels)
+
+
+def noisy(image: Image.Image) -> Image.Image:
+    return levels(image, 1, np.random.default_rng(0).normal(0, 60, np.asarray(image).shape))
+
+
+def table(contents: list[bytes]) -> pd.DataFrame:
+    rows = [dataclasses.asdict(measure(content, "a.png")) for content in contents]
+    return pd.DataFrame(rows).reindex(columns=manifest.SCHEMA.names)
+
+
+SOUND = [encode(scene(seed)) for seed in range(120)]
+FAULTS = {
+    "dark": lambda image: levels(image, 0.15),
+    "bright": lambda image: levels(image, 3, 100),
+    "clipped": lambda image: levels(image, 3),
+    "washed_out": lambda image: levels(image, 0.1, 150),
+    "low_entropy": lambda image: Image.new("RGB", image.size, (90, 90, 90)),
+    "blurred": lambda image: image.filter(ImageFilter.GaussianBlur(7)),
+    "noisy": noisy,
+    "blocky": lambda image: Image.fromarray(np.kron(np.array(image.resize((12, 10))), np.ones((8, 8, 1), np.uint8))),
+    "partial": half_grey,
+    "odd_aspect": lambda image: image.resize((480, 80)),
+    "odd_size": lambda image: image.resize((24, 20)),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_faulty_image_is_an_outlier_and_no_other_is(name: str) -> None:
+    faulty = [encode(FAULTS[name](scene(seed))) for seed in range(3)]
+    found = outliers.outliers(table([*faulty, *SOUND]))
+    assert (found[name].iloc[:3] > LIMITS[name]).all(), found[name].head(3)
+    assert (found.iloc[3:] <= pd.Series(LIMITS)).all().all()
+
+
+def test_set_of_which_every_image_is_so_has_no_outliers() -> None:
+    for name in ("dark", "blurred", "noisy", "partial"):
+        found = outliers.outliers(table([encode(FAULTS[name](scene(seed))) for seed in range(60)]))
+        assert (found <= pd.Series(LIMITS)).all().all(), name
+
+
+def test_night_with_all_that_is_lit_burnt_out_is_clipped_though_it_is_not_bright() -> None:
+    burnt = [np.array(levels(scene(seed), 3)) for seed in range(3)]
+    for pixels in burnt:
+        pixels[40:] //= 16
+    found = outliers.outliers(table([*(encode(Image.fromarray(pixels)) for pixels in burnt), *SOUND])).head(3)
+    assert (found["bright"] <= LIMITS["bright"]).all()
+    assert (found["clipped"] > LIMITS["clipped"]).all(), found["clipped"]
+
+
+def test_set_before_white_has_none_that_are_clipped() -> None:
+    white = [Image.new("RGB", (96, 80), "white") for _ in range(60)]
+    for seed, canvas in enumerate(white):
+        canvas.paste(scene(seed).resize((30 + seed // 2, 40)), (20, 20))
+    assert (outliers.outliers(table([encode(each) for each in white]))["clipped"] <= LIMITS["clipped"]).all()
+
+
+def test_letterbox_is_not_partial() -> None:
+    pixels = np.array(scene(0))
+    pixels[:20] = pixels[-20:] = 0
+    assert outliers.outliers(table([encode(Image.fromarray(pixels)), *SOUND]))["partial"].iloc[0] == 0
+
+
+def test_what_does_not_decode_is_no_outlier_and_nothing_is_missing() -> None:
+    found = outliers.outliers(table([b"", *SOUND[:5]]))
+    assert not found.iloc[0].any()
+    assert found.notna().all().all()
+    assert not outliers.outliers(table([b""])).to_numpy().any()
+    assert outliers.outliers(table([])).empty
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.floats(-1e3, 1e3), min_size=2, max_size=60))
+def test_distance_does_not_depend_on_order_scale_or_origin(scores: list[float]) -> None:
+    known = np.array(scores)
+    order = np.random.default_rng(len(scores)).permutation(len(scores))
+    found = outliers.distance(known, 0.5)
+    assert (found >= 0).all()
+    assert (found[order] == outliers.distance(known[order], 0.5)).all()
+    assert outliers.distance(known * 4 + 100, 2.0) == pytest.approx(found, abs=1e-6)
+
+
+def test_distances_of_a_normal_distribution_are_its_standard_deviations() -> None:
+    scores = np.random.default_rng(0).normal(7, 3, 200_000)
+    assert outliers.distance(scores, 0.1) == pytest.approx(np.maximum(scores - 7, 0) / 3, abs=0.1)
+
+
+def test_heavy_tail_widens_the_spread() -> None:
+    scores = np.random.default_rng(0).standard_t(2, 10_000)
+    assert (outliers.distance(scores, 0.1) > 5).sum() < (np.abs(scores - np.median(scores)) > 5).sum()
