@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +16,11 @@ from assay.errors import AssayError
 from assay.operations import recorded, stage_run
 
 STAGES = {
-    "make": {"cmd": "printf content > made.txt", "outs": ["made.txt"]},
-    "use": {"cmd": f"{sys.executable} use.py", "deps": ["made.txt", "use.py"]},
+    "make": {
+        "cmd": "printf content > made.txt; mkdir -p many/below; printf inside! > many/below/one.txt; echo > many/other",
+        "outs": ["made.txt", "many"],
+    },
+    "use": {"cmd": f"{sys.executable} use.py", "deps": ["made.txt", "many", "use.py"]},
 }
 USE = """
 from pathlib import Path
@@ -41,12 +45,12 @@ def flip(file: Path) -> None:
     """Change a byte and neither size nor time, as a disk does."""
     status = file.stat()
     file.chmod(0o644)
-    file.write_text("c0ntent")
+    file.write_text(file.read_text().replace("n", "0", 1))
     os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-def cached(folder: Path) -> Path:
-    name = hashlib.md5(b"content").hexdigest()
+def cached(folder: Path, content: bytes = b"content") -> Path:
+    name = hashlib.md5(content).hexdigest()
     return folder / ".dvc/cache/files/md5" / name[:2] / name[2:]
 
 
@@ -58,7 +62,7 @@ def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(made:
     flip(cached(made))
     Path("made.txt").unlink()
     run(made, "dvc", "checkout", "-q")
-    assert Path("made.txt").read_text() == "c0ntent"
+    assert Path("made.txt").read_text() == "co0tent"
     assert run(made, "dvc", "status", "make").endswith("up to date.")
     said = run(made, "dvc", "repro", "use", code=255)
     (line,) = [each for each in said.splitlines() if each.startswith("use: ")]
@@ -69,6 +73,37 @@ def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(made:
     run(made, *again)
     assert Path("made.txt").read_text() == "content"
     assert run(made, "dvc", "status").endswith("up to date.")
+
+
+def test_a_file_of_a_folder_that_dvc_brought_back_damaged_is_refused_too(made: Path) -> None:
+    flip(cached(made, b"inside!"))
+    shutil.rmtree("many")
+    run(made, "dvc", "checkout", "-q")
+    assert Path("many/below/one.txt").read_text() == "i0side!"
+    said = run(made, "dvc", "repro", "use", code=255)
+    (line,) = [each for each in said.splitlines() if each.startswith("use: ")]
+    assert line.startswith("use: many/below/one.txt is not what dvc.lock has (md5 ")
+    remove, _, again = commands(line, made)
+    run(made, *remove)
+    run(made, *again)
+    assert Path("many/below/one.txt").read_text() == "inside!"
+
+
+def test_large_folders_are_not_read(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flip(Path("many/below/one.txt"))
+    with pytest.raises(AssayError, match=r"many/below/one\.txt"):
+        recorded.check(["many/below/one.txt"])
+    monkeypatch.setattr(recorded, "MOST_BYTES", 7)
+    recorded.check(["many/below/one.txt"])
+
+
+@pytest.mark.parametrize("content", ["", "{}", "[1]", "[{}]"])
+def test_a_folder_whose_list_is_lost_or_torn_passes(made: Path, content: str) -> None:
+    flip(Path("many/below/one.txt"))
+    for file in Path(".dvc/cache").rglob("*.dir"):
+        file.chmod(0o644)
+        file.write_text(content)
+    recorded.check(["many/below/one.txt"])
 
 
 def test_what_was_changed_by_hand_comes_back_from_the_cache(made: Path) -> None:
