@@ -88,6 +88,8 @@ class Ingest:
     val_share: Share
     test_share: Share
     max_file_mb: Count
+    max_megapixels: Annotated[int, Field(gt=0, le=178, strict=True)]  # Pillow refuses 179
+    white_level: Annotated[int, Field(gt=255, lt=65536, strict=True)] | None
 
     @model_validator(mode="after")
     def _leave_something_to_train_on(self) -> "Ingest":

@@ -25,6 +25,7 @@ from PIL import Image
 from assay.compute import backend, fingerprint
 from assay.dataset import batches, packing
 from assay.dataset.records import shard as records
+from assay.images.decode import Preparation
 
 CASES = {(500, 400, 64): 1200, (500, 400, 224): 3000, (3000, 2000, 224): 240}  # width, height, side wanted: photos
 DRAWN = 60  # different photos; the others differ in their last bytes only
@@ -118,10 +119,7 @@ def ours(folder: Path, side_px: int, start: int, end: int) -> None:
             made_by=fingerprint.fingerprint(packing.CODE),
             batch=folder / "batch.tar",
             members=tuple(members[cut : cut + SHARD_IMAGES]),
-            height_px=side_px,
-            width_px=side_px,
-            colour="rgb",
-            resize="stretch",
+            preparation=Preparation(height_px=side_px, width_px=side_px, colour="rgb", resize="stretch"),
             folder=folder / "records",
             split="train",
         )

@@ -5,6 +5,7 @@ import pandas as pd
 from assay import files, labels, params, progress
 from assay.compute import backend
 from assay.dataset import manifest, relabels, splits
+from assay.images import decode
 from assay.ingestion import scan, store
 from assay.ingestion.pairs import find, read_limit
 from assay.ingestion.rows import divided, summary, without_forgotten, write_pairs
@@ -15,7 +16,7 @@ from assay.sources import listing, opening
 def main(p: params.Params) -> None:
     backend.keep_memory()  # the looks for near-duplicates take half the time
     images = listing.within(opening.read_snapshot(p.paths.source), p.ingest.max_file_mb)
-    measured, facts = scan.scan(images, p.paths.memo.images)
+    measured, facts = scan.scan(images, p.paths.memo.images, decode.reading(p.ingest))
     corrected = relabels.apply(measured, relabels.read(p.paths.relabels))
     measured = corrected.rows
     known = splits.read(p.paths.ledger)

@@ -8,6 +8,7 @@ from assay import labels, params, passes
 from assay.dataset import manifest
 from assay.dataset.records import contents
 from assay.dataset.sharding import build, index, plan
+from assay.images import decode
 from assay.operations import stage_run
 
 
@@ -18,10 +19,11 @@ def main(p: params.Params) -> None:
     task = manifest.task(p.paths.manifest)
     classes = labels.classes(rows["label"], task)
     rows["encoded"] = rows["label"].map({label: labels.encode(label, classes, task) for label in set(rows["label"])})
-    plans = plan(rows, p.preprocess)
-    names, n_new, n_decoded = build(plans, p.paths, p.preprocess)
-    contents.write_index(p.paths.index, index(plans, names, classes, task, p.preprocess))
-    size = f"{p.preprocess.height_px}x{p.preprocess.width_px} {p.preprocess.colour}"
+    prepared = decode.preparation(p.preprocess, p.ingest)
+    plans = plan(rows, prepared, p.preprocess.shard_images)
+    names, n_new, n_decoded = build(plans, p.paths, prepared)
+    contents.write_index(p.paths.index, index(plans, names, classes, task, prepared))
+    size = f"{prepared.height_px}x{prepared.width_px} {prepared.colour}"
     print(f"{len(rows):,} images as {size} in {len(plans)} shards, {n_new} of them new, {n_decoded:,} decoded")
 
 

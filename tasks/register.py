@@ -4,6 +4,7 @@ from assay import files, params, passes
 from assay.dataset import splits
 from assay.dataset.records import contents
 from assay.evaluation import candidate, card, tested
+from assay.images import decode
 from assay.inference import proven
 from assay.operations import stage_run, summary
 from assay.training import tensors
@@ -22,7 +23,7 @@ def main(p: params.Params) -> None:
     judged = candidate.judge(test, champion, files.read_json(p.paths.noise), looks, p.register)
     made = candidate.build(judged, test, champion, look)
     made["model"] = {"sha256": model_sha256, "bytes": p.paths.model.stat().st_size}
-    made["export"] = proven.write(p.paths, index, p.preprocess)
+    made["export"] = proven.write(p.paths, index, decode.preparation(p.preprocess, p.ingest))
     made["data"] = {"manifest": files.sha256(p.paths.manifest)}
 
     files.write_json(p.paths.candidate, made)

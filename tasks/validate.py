@@ -16,6 +16,8 @@ import pyarrow.parquet as pq
 
 from assay import files, params, progress
 from assay.dataset import manifest, splits
+from assay.dataset.originals import Originals
+from assay.images import decode
 from assay.operations import stage_run
 from assay.validation import data_tables, judgement, outcome, page, rules, suites, waivers, weaker
 from assay.validation.outcome import as_results, lines, metrics
@@ -46,7 +48,8 @@ def main(p: params.Params) -> None:
     results = as_results(judged, granted, than_shipped, files.sha256(p.paths.manifest), len(rows))
     failures = outcome.failing_rows(judged.checked)
     with progress.told("drawing the page"):
-        html = page.of_data(results, failures, rows, pairs, judged.left["classes"], p.paths.raw, beside.approved, task)
+        raw = Originals(p.paths.raw, decode.reading(p.ingest))
+        html = page.of_data(results, failures, rows, pairs, judged.left["classes"], raw, beside.approved, task)
     outcome.write(p.paths.validation, results, failures, html)
     files.write_json(p.paths.metrics.gate, {"gate": metrics(results)})
     print(*lines(results), f"report: {(p.paths.validation / 'index.html').as_posix()}", sep="\n")

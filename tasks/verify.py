@@ -11,8 +11,10 @@ import pandas as pd
 
 from assay import files, params, passes, progress
 from assay.dataset import manifest
+from assay.dataset.originals import Originals
 from assay.dataset.records import contents
 from assay.errors import GateClosed
+from assay.images import decode
 from assay.operations import stage_run
 from assay.validation import outcome, page, record_tables, rules, run, suites
 
@@ -23,12 +25,13 @@ def main(p: params.Params) -> None:
     rows = manifest.read(p.paths.manifest)
     wanted = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)]
     index = contents.read_index(p.paths.index)
+    prepared = decode.preparation(p.preprocess, p.ingest)
     with progress.told("reading the records back"):
         tables = record_tables.build(
-            p.paths.records, p.paths.raw, index, wanted, p.preprocess, n_samples=p.verify.sample_images
+            p.paths.records, p.paths.raw, index, wanted, prepared, n_samples=p.verify.sample_images
         )
     checked = run.check(suites.read(p.paths.expectations, rules.OF_RECORDS), tables)
-    report(checked, rows, len(wanted), p.paths)
+    report(checked, rows, len(wanted), p)
     for result in checked:
         if not result.success and result.severity != "critical":
             print(f"{result.severity}: {result.message}")
@@ -40,8 +43,9 @@ def main(p: params.Params) -> None:
     print(f"{n_images:,} images in {n_shards:,} shards are as the manifest has them, {n_samples:,} were decoded again")
 
 
-def report(checked: list[run.Result], rows: pd.DataFrame, n_images: int, paths: params.Paths) -> None:
+def report(checked: list[run.Result], rows: pd.DataFrame, n_images: int, p: params.Params) -> None:
     """Leave what was found, whatever it says."""
+    paths = p.paths
     results: dict[str, Any] = {
         "manifest": files.sha256(paths.manifest),
         "index": files.sha256(paths.index),
@@ -50,7 +54,7 @@ def report(checked: list[run.Result], rows: pd.DataFrame, n_images: int, paths: 
         "expectations": outcome.entries(checked),
     }
     failures = outcome.failing_rows(checked)
-    html = page.of_records(results, failures, rows, paths.raw)
+    html = page.of_records(results, failures, rows, Originals(paths.raw, decode.reading(p.ingest)))
     outcome.write(paths.verification, results, failures, html)
 
 

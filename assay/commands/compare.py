@@ -40,6 +40,6 @@ def compare(
     if as_json:
         files.write_json(as_json, changes.as_json(found))
     if html:
-        files.write_text(html, changes_page.build(found, p.paths))
+        files.write_text(html, changes_page.build(found, p))
     if failed := changes.fallen(found, wanted or usual):
         raise WorseModel("; ".join(failed) + ("" if wanted else " (params.yaml: register.margin)"), page)

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 from functools import lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 
@@ -12,10 +13,18 @@ from assay import files
 from assay.errors import AssayError
 
 
-def fingerprint(modules: Iterable[ModuleType]) -> str:
-    """Return a hash over the source of the modules and the version of Pillow."""
+def fingerprint(modules: Iterable[ModuleType], settings: object = "") -> str:
+    """Return a hash over the source of the modules, what reads images here, and what the settings print as."""
     parts = [_of_file(str(module.__file__)) for module in modules]
-    return hashlib.sha256("".join([*parts, PIL.__version__]).encode()).hexdigest()
+    return hashlib.sha256("".join([*parts, PIL.__version__, _heif(), str(settings)]).encode()).hexdigest()
+
+
+@lru_cache
+def _heif() -> str:
+    try:
+        return version("pillow-heif")
+    except PackageNotFoundError:
+        return ""
 
 
 @lru_cache

@@ -35,10 +35,7 @@ class Shard:
     made_by: str  # the fingerprint of the code that must make it
     batch: Path
     members: tuple[Member, ...]
-    height_px: int
-    width_px: int
-    colour: decode.Colour
-    resize: fit.Resize
+    preparation: decode.Preparation
     folder: Path
     split: str
 
@@ -71,16 +68,11 @@ def _content(tar: BinaryIO, member: Member, shard: Shard) -> bytes | np.ndarray:
     if member.kept is None:
         return batches.read_image(tar, offset=member.offset, size=member.bytes, sha256=member.sha256)
     file, start = member.kept
-    shape = (shard.height_px, shard.width_px, contents.CHANNELS[shard.colour])
+    p = shard.preparation
+    shape = (p.height_px, p.width_px, contents.CHANNELS[p.colour])
     return np.fromfile(file, np.uint8, math.prod(shape), offset=start).reshape(shape)
 
 
 def _example(content: bytes | np.ndarray, member: Member, shard: Shard) -> contents.Example:
-    pixels = content if isinstance(content, np.ndarray) else _prepared(content, shard)
+    pixels = content if isinstance(content, np.ndarray) else decode.prepare(content, **vars(shard.preparation))
     return contents.Example(image=pixels, label=member.label, sha256=member.sha256)
-
-
-def _prepared(content: bytes, shard: Shard) -> np.ndarray:
-    return decode.prepare(
-        content, height_px=shard.height_px, width_px=shard.width_px, colour=shard.colour, resize=shard.resize
-    )

@@ -15,6 +15,7 @@ from assay.compute import backend, fingerprint
 from assay.compute import memo as remembering
 from assay.dataset import packing
 from assay.dataset.records import contents, shard
+from assay.images.decode import Preparation
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,12 @@ class Plan:
     key: str  # a hash over all that decides its bytes
 
 
-def plan(rows: pd.DataFrame, p: params.Preprocess) -> list[Plan]:
-    """Return the shards: those of each split and batch, none with more than `p.shard_images` images."""
+def plan(rows: pd.DataFrame, p: Preparation, shard_images: int) -> list[Plan]:
+    """Return the shards: those of each split and batch, none with more than `shard_images` images."""
     plans = []
     for split in labels.SPLITS:
         for _, of_batch in rows[rows["split"] == split].groupby("batch", sort=True):
-            plans += [Plan(split, members, _key(members, p)) for members in _divide(of_batch, p.shard_images)]
+            plans += [Plan(split, members, _key(members, p)) for members in _divide(of_batch, shard_images)]
     return plans
 
 
@@ -53,17 +54,17 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
     return [members.iloc[start:end] for start, end in sorted(parts) if end > start]
 
 
-def _key(members: pd.DataFrame, p: params.Preprocess) -> str:
+def _key(members: pd.DataFrame, p: Preparation) -> str:
     content = json.dumps([_made_by(p), members["sha256"].tolist(), members["encoded"].tolist()])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _made_by(p: params.Preprocess) -> list[str | int]:
+def _made_by(p: Preparation) -> list[str | int | None]:
     """Return what decides the pixels of an image, besides its bytes."""
-    return [p.height_px, p.width_px, p.colour, p.resize, fingerprint.fingerprint(packing.CODE)]
+    return [p.height_px, p.width_px, p.colour, p.resize, p.reading.white_level, fingerprint.fingerprint(packing.CODE)]
 
 
-def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple[list[str], int, int]:
+def build(plans: list[Plan], paths: params.Paths, p: Preparation) -> tuple[list[str], int, int]:
     """Return the file name of each shard, how many of them were written, and how many images were decoded for that.
 
     Pixels that stand in a shard that goes are copied. Files that are none of the shards go.
@@ -89,19 +90,19 @@ def build(plans: list[Plan], paths: params.Paths, p: params.Preprocess) -> tuple
     return names, len(missing), sum(member.kept is None for shard in shards for member in shard.members)
 
 
-def _remembered(memo: Path, p: params.Preprocess) -> dict[str, str]:
+def _remembered(memo: Path, p: Preparation) -> dict[str, str]:
     """Return the file name of each shard by its key, of those with pixels that would be made today."""
     content = files.read_json(memo) if memo.exists() else {}
     shards: dict[str, str] = content.get("shards", {}) if content.get("made_by") == _made_by(p) else {}
     return shards
 
 
-def _remember(memo: Path, shards: dict[str, str], p: params.Preprocess) -> None:
+def _remember(memo: Path, shards: dict[str, str], p: Preparation) -> None:
     with remembering.spared():
         files.write_json(memo, {"made_by": _made_by(p), "shards": shards})
 
 
-def _kept(going: list[Path], missing: list[Plan], p: params.Preprocess) -> dict[str, tuple[Path, int]]:
+def _kept(going: list[Path], missing: list[Plan], p: Preparation) -> dict[str, tuple[Path, int]]:
     """Return by SHA-256 where pixels of the missing shards stand in those that go: the file, and where in it."""
     wanted = {sha256 for each in missing for sha256 in each.members["sha256"]}
     size = p.height_px * p.width_px * contents.CHANNELS[p.colour]
@@ -114,17 +115,14 @@ def _kept(going: list[Path], missing: list[Plan], p: params.Preprocess) -> dict[
     }
 
 
-def _shard(plan: Plan, kept: dict[str, tuple[Path, int]], paths: params.Paths, p: params.Preprocess) -> packing.Shard:
+def _shard(plan: Plan, kept: dict[str, tuple[Path, int]], paths: params.Paths, p: Preparation) -> packing.Shard:
     rows = plan.members
     members = zip(rows["offset"].tolist(), rows["bytes"].tolist(), rows["sha256"], rows["encoded"], strict=True)
     return packing.Shard(
         made_by=fingerprint.fingerprint(packing.CODE),
         batch=(paths.raw / rows["batch"].iloc[0]).absolute(),
         members=tuple(packing.Member(*each, kept.get(each[2])) for each in members),
-        height_px=p.height_px,
-        width_px=p.width_px,
-        colour=p.colour,
-        resize=p.resize,
+        preparation=p,
         folder=paths.records.absolute(),
         split=plan.split,
     )
@@ -140,7 +138,7 @@ def _written(shards: list[packing.Shard]) -> Iterator[str]:
 
 
 def index(
-    plans: list[Plan], names: list[str], classes: tuple[str, ...], task: labels.Task, p: params.Preprocess
+    plans: list[Plan], names: list[str], classes: tuple[str, ...], task: labels.Task, p: Preparation
 ) -> contents.Index:
     splits = {}
     for split in labels.SPLITS:

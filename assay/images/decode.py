@@ -5,12 +5,18 @@ white, deeper channels scaled to 8 bits, colours in sRGB (colour.py), the first 
 Pillow's L of that: (299 R + 587 G + 114 B) / 1000.
 """
 
+import fcntl
 import io
+import os
 import re
+import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
@@ -18,12 +24,16 @@ from PIL import ExifTags, Image, ImageFile, ImageOps
 from assay.images import colour
 from assay.images.fit import Box, Plan, Resize, Size, jpeg_scale, plan, reduced
 
+if TYPE_CHECKING:
+    from assay import params
+
 Colour = Literal["grey", "rgb"]
 TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
 DEEP = {"PNG", "TIFF", "PPM", "JPEG2000"}  # the formats whose integers of more than 8 bits have a known range
 # All that is read, the common ones first, for Pillow tries them in this order. Left out are what it hands to another
 # program (EPS goes to Ghostscript), what it only knows by name, and formats of single programs.
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF", "ICO", "PCX", "SGI", "FITS", "TGA")
+LARGE_PIXELS = 16_000_000
 DNG_VERSION = 50706  # the tag that only DNG has
 HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # AVIF has others
 FOREIGN = {
@@ -43,55 +53,127 @@ class Undecodable(Exception):
     """Says why the bytes are no image that can be used."""
 
 
-def decode(content: bytes) -> Image.Image:
+class TooLarge(Undecodable):
+    """Says that it has more pixels than it may."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What is not in a file and decides how it is read.
+
+    `max_pixels`: more are refused before they are decoded; None: Pillow's own limit. `white_level`: of grey integers of
+    more than 8 bits, the value that becomes 255, all above it too; None: the highest that the file could hold.
+    """
+
+    max_pixels: int | None = None
+    white_level: int | None = None
+
+
+USUAL = Reading()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preparation:
+    """What `prepare` makes of an image: the arguments that it takes."""
+
+    height_px: int
+    width_px: int
+    colour: Colour
+    resize: Resize
+    reading: Reading = USUAL
+
+
+def reading(p: "params.Ingest") -> Reading:
+    """Return how params.yaml has images read."""
+    return Reading(max_pixels=p.max_megapixels * 10**6, white_level=p.white_level)
+
+
+def preparation(p: "params.Preprocess", ingest: "params.Ingest") -> Preparation:
+    """Return how params.yaml has images prepared."""
+    return Preparation(
+        height_px=p.height_px, width_px=p.width_px, colour=p.colour, resize=p.resize, reading=reading(ingest)
+    )
+
+
+def decode(content: bytes, reading: Reading = USUAL) -> Image.Image:
     """Return the whole decoded image in its own mode, upright; more than 8 bits a channel become 8.
 
     Raises `Undecodable` for whatever Pillow cannot read to the last pixel, and for what has no known range.
     """
-    with opened(content) as source:
-        return load(source)
+    with opened(content, reading) as source:
+        return load(source, reading.white_level)
 
 
 @contextmanager
-def opened(content: bytes, max_pixels: int | None = None) -> Iterator[ImageFile.ImageFile]:
+def opened(content: bytes, reading: Reading = USUAL) -> Iterator[ImageFile.ImageFile]:
     """Yield the image with its header read and its pixels not; the block may ask it anything.
 
-    `max_pixels`: fewer than the usual limit, Pillow's. Raises `Undecodable` in place of all that goes wrong here and in
-    the block.
+    Raises `Undecodable` in place of all that goes wrong here and in the block.
     """
     if not content:
         raise Undecodable("empty file")
+    is_heic = content[4:8] == b"ftyp" and content[8:12] in HEIC
+    if is_heic and not _reads_heic():
+        raise Undecodable("HEIC, which needs pillow-heif: `pip install 'assay[heif]'`, or convert it to JPEG")
     if kind := _foreign(content):
         raise Undecodable(f"{kind}, which is not read: convert it to JPEG, PNG or TIFF")
     try:
         # A filter of warnings belongs to all threads at once, so nothing but silence may hang on this one.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source = Image.open(io.BytesIO(content), formats=FORMATS)
+            source = Image.open(io.BytesIO(content), formats=["HEIF"] if is_heic else FORMATS)
             _check_no_raw(source, content)
-            _check_area(source, max_pixels or Image.MAX_IMAGE_PIXELS)
+            _check_area(source, reading.max_pixels or Image.MAX_IMAGE_PIXELS)
+            if reading.white_level is not None:
+                _check_all_bits(source, reading.white_level)
             _mend(source)
             yield source
     except Undecodable:
         raise
+    except Image.DecompressionBombError as error:  # Pillow's own limit, twice as high, and met before ours
+        limit = reading.max_pixels or Image.MAX_IMAGE_PIXELS
+        raise TooLarge(_bomb(int(re.sub(r"\D*(\d+).*", r"\1", str(error))), limit)) from None
     except Exception as error:  # Pillow's decoders raise anything from struct.error to SyntaxError on broken files
         raise Undecodable(_reason(error)) from None
 
 
-def load(source: ImageFile.ImageFile) -> Image.Image:
+@contextmanager
+def in_turn(source: ImageFile.ImageFile) -> Iterator[None]:
+    """Hold the block until no other process or thread of this user works on an image of more than LARGE_PIXELS.
+
+    An image of 89 megapixels takes 900 MB on its way; as many at once as there are cores would fill any machine.
+    """
+    with ExitStack() as held:
+        if source.width * source.height > LARGE_PIXELS:
+            with suppress(OSError):  # no folder that can be written to: then there are no turns
+                lock = held.enter_context(Path(tempfile.gettempdir(), f"assay-{os.getuid()}.lock").open("ab"))
+                fcntl.flock(lock, fcntl.LOCK_EX)  # gone when the file is closed, or its holder killed
+        yield
+
+
+def load(source: ImageFile.ImageFile, white_level: int | None = None) -> Image.Image:
     """Return the pixels of an opened image in its own mode, upright, 8 bits a channel."""
     source.load()
     # In place, for else Pillow copies what it does not turn.
     ImageOps.exif_transpose(source, in_place=True)
-    return _shallow(source) if source.mode == "F" or source.mode.startswith("I") else source
+    return _shallow(source, white_level) if source.mode == "F" or source.mode.startswith("I") else source
+
+
+@lru_cache
+def _reads_heic() -> bool:
+    """Say whether pillow-heif is installed, which Pillow reads the photos of phones with; it is loaded if so."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
 
 
 def _foreign(content: bytes) -> str:
     """Return the name of a format of pictures that is none of `FORMATS`, by its first bytes; nothing for others."""
     if content[128:132] == b"DICM":
         return "DICOM"
-    if content[4:8] == b"ftyp" and content[8:12] in HEIC:
-        return "HEIC"
     return next((kind for start, kind in FOREIGN.items() if content.startswith(start)), "")
 
 
@@ -108,7 +190,18 @@ def _check_no_raw(source: ImageFile.ImageFile, content: bytes) -> None:
 def _check_area(source: Image.Image, limit: int | None) -> None:
     area = source.width * source.height
     if limit is not None and area > limit:
-        raise Undecodable(_bomb(area, limit))
+        raise TooLarge(_bomb(area, limit))
+
+
+def _check_all_bits(source: ImageFile.ImageFile, white_level: int) -> None:
+    """Raise `Undecodable` for colour of 16 bits: Pillow drops the low ones, and with them most of what is asked for."""
+    raw = source.tile[0].args if source.tile else None
+    name = raw if isinstance(raw, str) else raw[0] if isinstance(raw, tuple) and raw else ""
+    if source.mode in ("RGB", "RGBA", "CMYK", "LA") and ";16" in str(name):
+        raise Undecodable(
+            f"colour of 16 bits, and white is declared as {white_level:,} (params.yaml: ingest.white_level): only the "
+            "upper 8 bits of such a file can be read; scale it to the whole range, or convert it to 8 bits"
+        )
 
 
 def _bomb(area: int, limit: int | None) -> str:
@@ -119,8 +212,6 @@ def _reason(error: Exception) -> str:
     """Return Pillow's complaint as one line that is the same in every process."""
     if type(error).__name__ == "UnidentifiedImageError":
         return "not an image"
-    if isinstance(error, Image.DecompressionBombError):  # Pillow's own limit, twice as high, and met before ours
-        return _bomb(int(re.sub(r"\D*(\d+).*", r"\1", str(error))), Image.MAX_IMAGE_PIXELS)
     text = re.sub(r"<[^>]* at 0x[0-9a-f]+>", "the file", " ".join(str(error).split()))
     return text or type(error).__name__
 
@@ -136,14 +227,19 @@ def _mend(source: ImageFile.ImageFile) -> None:
         source.info["transparency"] = _clear(source)
 
 
-def _shallow(source: ImageFile.ImageFile) -> Image.Image:
+def _shallow(source: ImageFile.ImageFile, white_level: int | None) -> Image.Image:
     """Return a grey image of more than 8 bits as L, or LA if one of its levels is clear.
 
-    Integers lose their low bits, as Pillow does to colour of 16 bits: less than one level of 255 below the exact value.
-    Floating-point pixels must lie in [0, 1].
+    Integers lose their low bits, as Pillow does to colour of 16 bits: less than one level of 255 below the exact value;
+    where white is declared they are scaled to it and rounded. Floating-point pixels must lie in [0, 1].
     """
     wide = np.asarray(source)
-    grey = _from_unit(wide) if source.mode == "F" else (wide.view(_unsigned(wide)) >> _low_bits(source))
+    if source.mode == "F":
+        grey = _from_unit(wide)
+    elif white_level is None or _low_bits(source) == 0:
+        grey = wide.view(_unsigned(wide)) >> _low_bits(source)
+    else:
+        grey = _below_white(wide.view(_unsigned(wide)), white_level)
     if _tag(source, ExifTags.Base.PhotometricInterpretation, 1) == 0:  # white is zero
         grey = 255 - grey
     shallow = Image.fromarray(grey.astype(np.uint8))
@@ -159,6 +255,11 @@ def _from_unit(levels: np.ndarray) -> np.ndarray:
     if not (low >= 0 and high <= 1):  # so that NaN is refused too
         raise Undecodable(f"floating-point pixels from {low:.4g} to {high:.4g}: only [0, 1] has a known range")
     scaled: np.ndarray = np.rint(levels * 255)
+    return scaled
+
+
+def _below_white(levels: np.ndarray, white: int) -> np.ndarray:
+    scaled: np.ndarray = (np.minimum(levels, white).astype(np.uint32) * 255 + white // 2) // white
     return scaled
 
 
@@ -197,30 +298,37 @@ def _clear(source: ImageFile.ImageFile) -> Any:
 
 
 def prepare(
-    content: bytes, *, height_px: int, width_px: int, colour: Colour, resize: Resize, max_pixels: int | None = None
+    content: bytes, *, height_px: int, width_px: int, colour: Colour, resize: Resize, reading: Reading = USUAL
 ) -> np.ndarray:
     """Return the `Pixels` [height_px, width_px, C] of an encoded image, brought to that size as fit.py says.
 
     A JPEG that is large enough is decoded at a reduced scale. Antialiased bilinear interpolation. Raises `Undecodable`.
     """
     canvas = width_px, height_px
-    with opened(content, max_pixels) as source:
-        turned = orientation(source)
-        size = source.size[::-1] if turned in TURNED else source.size
-        planned = plan(size, canvas, resize)
-        scale = jpeg_scale(planned)
-        # Pillow's draft finds the scale by the size that must be left, and is None for all that is no JPEG.
-        is_reduced = scale > 1 and source.draft(None, (source.width // scale, source.height // scale)) is not None
-        shown = to_rgb(load(source))
-    if is_reduced:
-        box = reduced(planned.box, size, scale, shown.size, turned)
-    else:
-        planned = plan(shown.size, canvas, resize)  # Pillow turns some formats when it opens them, others when asked
-        box = planned.box
-    return _placed(shown, planned, box, canvas, colour)
+    with ExitStack() as turn:
+        with opened(content, reading) as source:
+            if source.format != "JPEG":  # whose EXIF data come before the pixels, and who may be decoded reduced
+                turn.enter_context(in_turn(source))
+            turned = orientation(source)
+            size = source.size[::-1] if turned in TURNED else source.size
+            planned = plan(size, canvas, resize)
+            scale = jpeg_scale(planned)
+            # Pillow's draft finds the scale by the size that must be left, and is None for all that is no JPEG.
+            is_reduced = scale > 1 and source.draft(None, (source.width // scale, source.height // scale)) is not None
+            if source.format == "JPEG":
+                turn.enter_context(in_turn(source))
+            shown = to_rgb(load(source, reading.white_level))
+        if is_reduced:
+            box = reduced(planned.box, size, scale, shown.size, turned)
+        else:
+            planned = plan(shown.size, canvas, resize)  # Pillow turns some formats when it opens them, others later
+            box = planned.box
+        return _placed(shown, planned, box, canvas, colour)
 
 
-def prepare_decoded(image: Image.Image, *, height_px: int, width_px: int, colour: Colour, resize: Resize) -> np.ndarray:
+def prepare_decoded(
+    image: Image.Image, *, height_px: int, width_px: int, colour: Colour, resize: Resize, reading: Reading = USUAL
+) -> np.ndarray:
     """Return the `Pixels` [height_px, width_px, C] of an image that Pillow has already; it stays as it is.
 
     They are those of `prepare` unless that decodes at a reduced scale. Raises `Undecodable`.

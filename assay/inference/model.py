@@ -5,7 +5,7 @@ Images are decoded as those that it was trained on, by assay/images/decode.py, s
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from itertools import islice
 from os import PathLike
 from typing import Any
@@ -102,14 +102,14 @@ class Model:
 
         `max_pixels`: what it may have before it is decoded.
         """
-        size = asdict(self.about.preprocessing)
+        prepared = vars(self.about.preprocessing.prepared(max_pixels))
         if isinstance(item, str | PathLike):
             item = places.read(str(item))
         if isinstance(item, Image.Image):
             item = _as_encoded(item)
         if isinstance(item, bytes):
-            return decode.prepare(item, **size, max_pixels=max_pixels)
-        return decode.prepare_decoded(_from_array(item) if isinstance(item, np.ndarray) else item, **size)
+            return decode.prepare(item, **prepared)
+        return decode.prepare_decoded(_from_array(item) if isinstance(item, np.ndarray) else item, **prepared)
 
     def _pixels_or_problem(self, item: Item) -> np.ndarray | str:
         try:

@@ -19,14 +19,20 @@ from assay.training import keras_file
 from assay.training.tensors import keras
 
 
-def write(paths: params.Paths, index: Index, p: params.Preprocess) -> str:
+def write(paths: params.Paths, index: Index, p: decode.Preparation) -> str:
     """Return the SHA-256 of the export's model.json; raises `AssayError` unless it answers as the Keras model does.
 
     Asked are `parity.MOST` test images, by their original bytes, and the difficult files.
     """
     chosen = answering.read(paths.answering)
     network = keras_file.read(paths.model)
-    size = Preprocessing(height_px=p.height_px, width_px=p.width_px, colour=p.colour, resize=p.resize)
+    size = Preprocessing(
+        height_px=p.height_px,
+        width_px=p.width_px,
+        colour=p.colour,
+        resize=p.resize,
+        white_level=p.reading.white_level,
+    )
     about = {
         "task": index.task,
         "classes": index.classes,
@@ -52,7 +58,7 @@ def _difficult(
 ) -> Iterator[Question]:
     """Yield the difficult files, as they lie in the canary, with what Keras says of the pixels of training."""
     contents = difficult.files()
-    pixels = [decode.prepare(content, **vars(size)) for content in contents.values()]
+    pixels = [decode.prepare(content, **vars(size.prepared())) for content in contents.values()]
     says = export.keras_probabilities(
         network, [np.stack(pixels)], task=index.task, temperature=chosen.temperature.value
     )

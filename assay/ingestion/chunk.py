@@ -19,19 +19,20 @@ CODE = (colour, decode, measure, fit, image_statistics)
 @dataclass(frozen=True)
 class Chunk:
     made_by: str  # the fingerprint of the code that must measure
+    reading: decode.Reading
     read: Callable[[Entry], bytes] | None  # None: the contents are here, for only this process can read them
     keys: tuple[str, ...]
     entries: tuple[Entry, ...]
     contents: tuple[bytes | OSError, ...] = ()
 
 
-def plan(images: Source, some: tuple[tuple[str, Entry], ...], made_by: str) -> Chunk:
+def plan(images: Source, some: tuple[tuple[str, Entry], ...], made_by: str, reading: decode.Reading) -> Chunk:
     """Return the work on some keys and entries of a source."""
     keys, entries = zip(*some, strict=True)
     if travels(images):
         entries = tuple(absolute(entry) if images.has_files else entry for entry in entries)
-        return Chunk(made_by, images.read, keys, entries)
-    return Chunk(made_by, None, keys, entries, tuple(_read(images.read, entry) for entry in entries))
+        return Chunk(made_by, reading, images.read, keys, entries)
+    return Chunk(made_by, reading, None, keys, entries, tuple(_read(images.read, entry) for entry in entries))
 
 
 def travels(images: Source) -> bool:
@@ -64,7 +65,7 @@ def measured(chunk: Chunk) -> list[dict[str, Any]]:
     known, decoded = [], []
     for key, entry, content in zip(chunk.keys, chunk.entries, contents, strict=True):  # read one by one
         known.append({"key": key} | _of_file(entry, content))
-        decoded.append(_decoded(entry, content))
+        decoded.append(_decoded(entry, content, chunk.reading))
     return [row | vars(found) for row, found in zip(known, measure.measurements(decoded), strict=True)]
 
 
@@ -74,11 +75,11 @@ def _of_file(entry: Entry, content: bytes | OSError) -> dict[str, Any]:
     return {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-def _decoded(entry: Entry, content: bytes | OSError) -> measure.Decoded:
+def _decoded(entry: Entry, content: bytes | OSError, reading: decode.Reading) -> measure.Decoded:
     if isinstance(content, OSError):
         said = "not read" if entry.problem else "cannot be read"
         return measure.undecodable(f"{said}: {content.strerror}", entry.path)
-    return measure.decode(content, entry.path)
+    return measure.decode(content, entry.path, reading)
 
 
 def check_seen(rows: list[dict[str, Any]], images: Source, entries: tuple[Entry, ...]) -> None:

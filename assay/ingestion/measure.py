@@ -7,6 +7,7 @@ rounded to four digits, for the last bits differ between processors.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -86,7 +87,7 @@ class _Copies:
     is_whole: bool  # whether the decode was not a reduced one
 
 
-def measure(content: bytes, name: str = "") -> Measurements:
+def measure(content: bytes, name: str = "", reading: decoding.Reading = decoding.USUAL) -> Measurements:
     """Return the measurements of an encoded image; bytes that cannot be decoded are measured too, not raised.
 
     A JPEG is decoded at 1/2, 1/4 or 1/8 where no side then falls below SIDE_PX, and `pixels` is the SHA-256 of the full
@@ -94,30 +95,37 @@ def measure(content: bytes, name: str = "") -> Measurements:
     not for a large JPEG and its copy in another format. Of all else it is taken over the full pixels. A copy that was
     compressed, scaled or turned anew has other `pixels` and, but for a turned one, nearly the same `phash`.
     """
-    return measurements([decode(content, name)])[0]
+    return measurements([decode(content, name, reading)])[0]
 
 
-def decode(content: bytes, name: str = "") -> Decoded:
+def decode(content: bytes, name: str = "", reading: decoding.Reading = decoding.USUAL) -> Decoded:
     """Return the first half of `measure`."""
-    named = named_format(name)
-    try:
-        with decoding.opened(content) as source:
-            header = _header(source, content)
-            size = source.size
-            reduced = source.draft(None, (SIDE_PX, SIDE_PX)) is not None
-            is_whole = source.size == size
-            shown = decoding.load(source)
-            rgb = decoding.to_rgb(shown)
-    except decoding.Undecodable as error:
-        return undecodable(str(error), name)
-    if not reduced:
-        size = shown.size
-    elif header["orientation"] in decoding.TURNED:
-        size = size[::-1]
+    with ExitStack() as turn:
+        try:
+            with decoding.opened(content, reading) as source:
+                size = source.size
+                reduced = source.draft(None, (SIDE_PX, SIDE_PX)) is not None
+                is_whole = source.size == size
+                turn.enter_context(decoding.in_turn(source))
+                header = _header(source, content)  # to ask a PNG for EXIF data is to decode it
+                shown = decoding.load(source, reading.white_level)
+                rgb = decoding.to_rgb(shown)
+        except decoding.TooLarge as error:
+            return undecodable(f"{error} (params.yaml: ingest.max_megapixels)", name)
+        except decoding.Undecodable as error:
+            return undecodable(str(error), name)
+        if not reduced:
+            size = shown.size
+        elif header["orientation"] in decoding.TURNED:
+            size = size[::-1]
+        return _decoded(header | {"named_format": named_format(name)}, size, rgb, is_whole)
+
+
+def _decoded(header: dict[str, Any], size: tuple[int, int], rgb: Image.Image, is_whole: bool) -> Decoded:
     pixels = np.asarray(rgb)
     digest = hashlib.sha256("{}x{}".format(*size).encode())
     digest.update(pixels.data)
-    facts = header | {"named_format": named, "width_px": size[0], "height_px": size[1], "pixels": digest.hexdigest()}
+    facts = header | {"width_px": size[0], "height_px": size[1], "pixels": digest.hexdigest()}
     facts |= {"decodable": True, "minimum": int(pixels.min()), "maximum": int(pixels.max())}
     return Decoded(facts=facts, copies=_copies(rgb, pixels, is_whole))
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from assay import progress
 from assay.compute import backend, fingerprint, memo
 from assay.dataset import manifest
+from assay.images import decode
 from assay.ingestion import chunk, measure
 from assay.sources import opening
 
@@ -29,19 +30,21 @@ FACTS = pa.schema(
 )
 
 
-def scan(images: opening.Source, remembered: Path) -> tuple[pd.DataFrame, pa.Table]:
+def scan(
+    images: opening.Source, remembered: Path, reading: decode.Reading = decode.USUAL
+) -> tuple[pd.DataFrame, pa.Table]:
     """Return a row per image in the order of the listing, and the facts that the column `fact` counts in.
 
     The rows have the columns of the manifest that ingest measures, and `label`, `given_group` and `given_split` as the
     source has them. Only files that `remembered` does not know as they are now are read.
     """
-    made_by = fingerprint.fingerprint(chunk.CODE)
+    made_by = fingerprint.fingerprint(chunk.CODE, reading)
     listed = _listed(images)
     known = set(memo.read(remembered, FACTS, made_by)["key"].to_pylist())
     new = [(key, entry) for key, entry in zip(listed["key"], images.entries, strict=True) if key not in known]
     passing = remembered / "passing"  # on the disk too, for there may be a million
     shutil.rmtree(passing, ignore_errors=True)
-    for part in _measured(images, new, made_by):
+    for part in _measured(images, new, reading):
         lasting = _lasting(part, images.has_files)
         for folder, rows in ((remembered, part.filter(lasting)), (passing, part.filter(pc.invert(lasting)))):
             if len(rows):
@@ -110,9 +113,11 @@ def _tidied(remembered: Path, made_by: str, wanted: pa.Array) -> pa.Table:
     return memo.read(remembered, FACTS, made_by)
 
 
-def _measured(images: opening.Source, new: list[tuple[str, opening.Entry]], made_by: str) -> Iterator[pa.Table]:
-    some = list(backend.chunks(new, CHUNK_IMAGES, len(new)))
-    work = backend.results(chunk.measured, (chunk.plan(images, each, made_by) for each in some), len(new))
+def _measured(
+    images: opening.Source, new: list[tuple[str, opening.Entry]], reading: decode.Reading
+) -> Iterator[pa.Table]:
+    some, made_by = list(backend.chunks(new, CHUNK_IMAGES, len(new))), fingerprint.fingerprint(chunk.CODE)
+    work = backend.results(chunk.measured, (chunk.plan(images, each, made_by, reading) for each in some), len(new))
     part: list[dict[str, Any]] = []
     with progress.told("measuring", len(new)) as advance:
         for each, rows in zip(some, work, strict=True):

@@ -20,7 +20,7 @@ def read(names: list[str], p: params.Params) -> list[Image.Image]:
             row = rows.loc[name]
             with (p.paths.raw / row["batch"]).open("rb") as tar:
                 content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=row["sha256"])
-            found.append(decode.to_rgb(decode.decode(content)))
+            found.append(decode.to_rgb(decode.decode(content, decode.reading(p.ingest))))
     return found
 
 

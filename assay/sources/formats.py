@@ -22,8 +22,9 @@ NO_IMAGES = frozenset(
 )
 
 # Pictures that are not read: named, and not passed over, where a table does not list them.
-FOREIGN = frozenset(
-    (".heic", ".heif", ".jxl", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".dcm", ".psd", ".svg")
+HEIC = frozenset((".heic", ".heics", ".heif", ".heifs", ".hif"))  # read where pillow-heif is installed
+FOREIGN = HEIC | frozenset(
+    (".jxl", ".dng", ".nef", ".cr2", ".cr3", ".arw", ".orf", ".rw2", ".raf", ".dcm", ".psd", ".svg")
 )
 
 # Before all formats are asked for: else JPEG and PNG are tried last of them (see assay/images/decode.py).
@@ -32,7 +33,9 @@ Image.preinit()
 
 def named_format(name: str) -> str | None:
     """Return the format that the suffix of a file's name says, as `format` has it; None: it says none."""
-    kind = Image.registered_extensions().get(posixpath.splitext(name)[1].lower())
+    suffix = posixpath.splitext(name)[1].lower()
+    # Pillow knows these once pillow-heif is loaded, which happens with the first such file.
+    kind = "HEIF" if suffix in HEIC else Image.registered_extensions().get(suffix)
     return as_jpeg(kind)
 
 

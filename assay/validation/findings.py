@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import pandas as pd
 
 from assay.dataset import batches
+from assay.dataset.originals import Originals
 from assay.images import decode, thumbnail
 from assay.validation.rules import SEVERITIES
 
@@ -48,11 +48,15 @@ class Finding:
 
 
 def findings(
-    results: Iterable[Mapping[str, Any]], failures: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame, raw: Path
+    results: Iterable[Mapping[str, Any]],
+    failures: pd.DataFrame,
+    images: pd.DataFrame,
+    pairs: pd.DataFrame,
+    raw: Originals,
 ) -> list[Finding]:
     """Return what there is to show of the results, the gravest first: their entries, and rows as in failures.csv.
 
-    `images` is the manifest, `pairs` its near-duplicates, `raw` the folder with the batches.
+    `images` is the manifest, `pairs` its near-duplicates, `raw` where their bytes lie.
     """
     known = images.drop_duplicates("path").set_index("path")
     chosen = [(rule, rows, _chosen(rows, known)) for rule, rows in _broken(results, failures)]
@@ -124,22 +128,23 @@ def _shot(path: str, row: "pd.Series[Any]", pictures: Mapping[str, str], value: 
     )
 
 
-def thumbnails(rows: pd.DataFrame, raw: Path) -> dict[str, str]:
+def thumbnails(rows: pd.DataFrame, raw: Originals) -> dict[str, str]:
     """Return a data URI for each image of the manifest's rows, indexed by path, that is there and can be decoded."""
     stored = rows[rows["decodable"] & rows["batch"].notna()].sort_values(["batch", "offset"])
     found: dict[str, str] = {}
     for name, members in stored.groupby("batch"):
-        if (raw / str(name)).exists():
-            with (raw / str(name)).open("rb") as tar:
-                found |= {str(path): uri for path, row in members.iterrows() if (uri := _thumbnail(tar, row))}
+        if (raw.folder / str(name)).exists():
+            with (raw.folder / str(name)).open("rb") as tar:
+                each = ((str(path), _thumbnail(tar, row, raw.reading)) for path, row in members.iterrows())
+                found |= {path: uri for path, uri in each if uri}
     return found
 
 
-def _thumbnail(tar: BinaryIO, row: "pd.Series[Any]") -> str:
+def _thumbnail(tar: BinaryIO, row: "pd.Series[Any]", reading: decode.Reading) -> str:
     content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=row["sha256"])
     try:
-        with decode.opened(content) as source:
+        with decode.opened(content, reading) as source:
             source.draft(None, (thumbnail.THUMBNAIL_PX, thumbnail.THUMBNAIL_PX))
-            return thumbnail.small(decode.to_rgb(decode.load(source)))
+            return thumbnail.small(decode.to_rgb(decode.load(source, reading.white_level)))
     except decode.Undecodable:  # `ingest` could; another Pillow may not
         return ""

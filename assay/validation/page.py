@@ -1,12 +1,12 @@
 """The page that `validate` leaves for people: what was found, what is set aside, how classes and images are spread."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from assay import labels, pages
+from assay.dataset.originals import Originals
 from assay.labels import Task
 from assay.validation import curves, findings, gate, rules, samples, sizes
 from assay.validation.profile import comparison
@@ -23,15 +23,15 @@ def of_data(
     images: pd.DataFrame,
     pairs: pd.DataFrame,
     counts: pd.DataFrame,
-    raw: Path,
+    raw: Originals,
     approved: Profile | None,
     task: Task = "single_label",
 ) -> str:
     """Return the page, the same for the same data.
 
     `results` and `failures` as tasks/validate.py writes them, `images` the manifest, `pairs` its near-duplicates,
-    `counts` the table `classes` of the suites, `raw` the folder with the batches. Where images came after the approval,
-    these are what is compared with it.
+    `counts` the table `classes` of the suites, `raw` where the bytes of the images lie. Where images came after the
+    approval, these are what is compared with it.
     """
     images = images.assign(split=images["split"].where(~images["path"].isin(results["quarantine"]["paths"])))
     used = images[images["split"].notna()]
@@ -88,7 +88,7 @@ def _share(label: str, approved: Profile | None) -> float | None:
     return approved.classes.get(label, 0) / approved.n_images if approved else None
 
 
-def of_records(results: Mapping[str, Any], failures: pd.DataFrame, images: pd.DataFrame, raw: Path) -> str:
+def of_records(results: Mapping[str, Any], failures: pd.DataFrame, images: pd.DataFrame, raw: Originals) -> str:
     """Return the page, the same for the same data; arguments as in `of_data`."""
     found = findings.findings(results["expectations"], failures, images, NO_PAIRS, raw)
     return pages.render("validation/verification.html", findings=found, **results)

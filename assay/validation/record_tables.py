@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from assay import labels, params
+from assay import labels
 from assay.dataset import batches
 from assay.dataset.records import contents, reader
 from assay.images import decode
@@ -21,7 +21,7 @@ WORST = 255  # the difference of an image that has another shape, or is no image
 
 
 def build(
-    folder: Path, raw: Path, index: contents.Index, rows: pd.DataFrame, p: params.Preprocess, *, n_samples: int
+    folder: Path, raw: Path, index: contents.Index, rows: pd.DataFrame, p: decode.Preparation, *, n_samples: int
 ) -> dict[str, pd.DataFrame]:
     """Return every table, columns as in `suites.TABLES`; `rows`: those of the manifest that should be recorded.
 
@@ -86,11 +86,11 @@ def _label(example: contents.Example, index: contents.Index) -> str:
     return labels.SEPARATOR.join(names)
 
 
-def _fresh(row: pd.Series, raw: Path, p: params.Preprocess) -> np.ndarray | None:
+def _fresh(row: pd.Series, raw: Path, p: decode.Preparation) -> np.ndarray | None:
     with (raw / row["batch"]).open("rb") as tar:
         content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=str(row.name))
     try:
-        return decode.prepare(content, height_px=p.height_px, width_px=p.width_px, colour=p.colour, resize=p.resize)
+        return decode.prepare(content, **vars(p))
     except decode.Undecodable:
         return None
 

@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from assay import labels
+from assay.dataset.originals import Originals
 from assay.labels import Task
 from assay.validation import findings
 
@@ -23,10 +23,10 @@ class Sample:
     picture: str  # a data URI
 
 
-def of_classes(images: pd.DataFrame, task: Task, raw: Path) -> Mapping[str, Sequence[Sample]]:
+def of_classes(images: pd.DataFrame, task: Task, raw: Originals) -> Mapping[str, Sequence[Sample]]:
     """Return images of each of the largest classes, by name: spread evenly over the paths, so over days and folders.
 
-    `images`: those of the manifest that are used; `raw`: the folder with the batches.
+    `images`: those of the manifest that are used; `raw`: where their bytes lie.
     """
     known = images.drop_duplicates("path").drop_duplicates("sha256").sort_values("path").set_index("path")
     sizes = labels.counts(known["label"].value_counts().items(), task)

@@ -25,6 +25,7 @@ from assay import files, params
 from assay.compute import backend, fingerprint
 from assay.dataset import manifest, packing
 from assay.errors import AssayError
+from assay.images import decode
 from assay.ingestion import chunk, scan
 from assay.sources import opening
 from tasks import ingest, preprocess
@@ -125,7 +126,7 @@ def test_fault_of_a_worker_is_the_same_error_as_here(
     monkeypatch.setenv(backend.BACKEND, name)
     monkeypatch.setenv(backend.ADDRESS, request.getfixturevalue(f"{name}_address"))
     with pytest.raises(AssayError, match="another version of Assay or Pillow"):
-        list(backend.results(chunk.measured, [chunk.Chunk("other code", None, (), ())], 1))
+        list(backend.results(chunk.measured, [chunk.Chunk("other code", decode.USUAL, None, (), ())], 1))
 
 
 @pytest.mark.parametrize(
@@ -174,8 +175,9 @@ def test_image_that_only_this_machine_can_read_stops_the_run(paths: params.Paths
 
 def test_batch_that_a_worker_does_not_see_is_named(tmp_path: Path) -> None:
     shard = packing.Shard(
-        made_by=fingerprint.fingerprint(packing.CODE), batch=tmp_path / "1.tar", members=(), height_px=1, width_px=1,
-        colour="grey", resize="stretch", folder=tmp_path, split="train",
+        made_by=fingerprint.fingerprint(packing.CODE), batch=tmp_path / "1.tar", members=(),
+        preparation=decode.Preparation(height_px=1, width_px=1, colour="grey", resize="stretch"),
+        folder=tmp_path, split="train",
     )  # fmt: skip
     with pytest.raises(AssayError, match=r"1\.tar: not there for a worker"):
         packing.write(shard)
@@ -186,7 +188,7 @@ def test_images_in_the_memory_of_this_process_are_read_here(paths: params.Paths)
     digits = opening.open_source("sklearn:digits")
     assert not chunk.travels(digits)
     some = (("a", digits.entries[0]), ("b", digits.entries[1]))
-    planned = chunk.plan(digits, some, fingerprint.fingerprint(chunk.CODE))
+    planned = chunk.plan(digits, some, fingerprint.fingerprint(chunk.CODE), decode.USUAL)
     assert planned.contents == (digits.read(digits.entries[0]), digits.read(digits.entries[1]))
     assert [row["key"] for row in chunk.measured(planned)] == ["a", "b"]
 

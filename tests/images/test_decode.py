@@ -1,9 +1,12 @@
+import fcntl
 import io
 import struct
 import subprocess
 import sys
+import tempfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -238,8 +241,6 @@ def test_image_is_opened_without_decoding_its_pixels() -> None:
 @pytest.mark.parametrize(
     ("content", "kind"),
     [
-        (b"\x00\x00\x00\x18ftypheic\x00\x00\x00\x00mif1heic", "HEIC"),
-        (b"\x00\x00\x00\x18ftypmif1\x00\x00\x00\x00mif1heic", "HEIC"),
         (b"\xff\x0a" + bytes(20), "JPEG XL"),
         (bytes(128) + b"DICM", "DICOM"),
         (b"8BPS" + bytes(40), "PSD"),
@@ -266,3 +267,78 @@ def test_plain_tiff_is_no_raw_file(tags: dict[int, object]) -> None:
     out = io.BytesIO()
     Image.new("RGB", (16, 12)).save(out, "TIFF", tiffinfo=tags)
     assert decode.decode(out.getvalue()).size == (16, 12)
+
+
+# A declared white level: 4,095 is what a camera of 12 bits calls white.
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        png(16, 0, struct.pack(">4H", 0, 2048, 4095, 60000), width_px=4),
+        tiff(struct.pack("<2H", 2048, 4095), 16),
+        tiff(struct.pack(">2H", 2048, 4095), 16, order=">"),
+    ],
+)
+def test_grey_of_sixteen_bits_is_scaled_to_the_declared_white(content: bytes) -> None:
+    levels = np.asarray(decode.decode(content, decode.Reading(white_level=4095)))[0].tolist()
+    assert levels in ([0, 128, 255, 255], [128, 255])
+
+
+@given(st.integers(256, 65535), st.lists(st.integers(0, 65535), min_size=1, max_size=64))
+def test_levels_below_white_are_within_half_a_level_and_the_others_white(white: int, levels: list[int]) -> None:
+    content = png(16, 0, struct.pack(f">{len(levels)}H", *levels), width_px=len(levels))
+    found = np.asarray(decode.decode(content, decode.Reading(white_level=white)))[0]
+    assert np.abs(found - np.minimum(levels, white) / white * 255).max() <= 0.5
+
+
+def test_eight_bits_are_as_they_are_whatever_is_white() -> None:
+    for content in (encode(grey([1, 200])), png(8, 0, bytes([1, 200])), tiff(bytes([1, 200]), 8)):
+        assert np.asarray(decode.decode(content, decode.Reading(white_level=4095)))[0].tolist() == [1, 200]
+
+
+@pytest.mark.parametrize(("colour_type", "channels"), [(2, 3), (4, 2), (6, 4)])
+def test_colour_of_sixteen_bits_is_refused_where_white_is_declared(colour_type: int, channels: int) -> None:
+    content = png(16, colour_type, struct.pack(f">{2 * channels}H", *[4095] * 2 * channels))
+    assert decode.decode(content).size == (2, 1)
+    with pytest.raises(decode.Undecodable, match=r"16 bits.*4,095 \(params\.yaml: ingest\.white_level\)"):
+        decode.decode(content, decode.Reading(white_level=4095))
+
+
+def test_prepared_pixels_are_those_of_the_declared_white() -> None:
+    content = png(16, 0, struct.pack(">2H", 2048, 4095))
+    found = decode.prepare(
+        content, height_px=1, width_px=2, colour="grey", resize="stretch", reading=decode.Reading(white_level=4095)
+    )
+    assert found.ravel().tolist() == [128, 255]
+
+
+def test_more_pixels_than_may_be_are_refused_before_they_are_decoded() -> None:
+    content = encode(Image.new("L", (40, 30)))
+    assert decode.decode(content, decode.Reading(max_pixels=1200)).size == (40, 30)
+    with pytest.raises(decode.TooLarge, match=r"1,200 pixels, at most 1,199"):
+        decode.decode(content, decode.Reading(max_pixels=1199))
+
+
+def test_large_images_are_decoded_one_at_a_time_and_small_ones_beside_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 20)
+    small, large = encode(grey([1] * 20)), encode(Image.new("L", (7, 3), 9))
+    prepare(large)
+    (lock,) = tmp_path.iterdir()
+    with lock.open() as held, ThreadPoolExecutor(1) as other:
+        fcntl.flock(held, fcntl.LOCK_EX)  # another process is at work on a large one
+        waiting = other.submit(prepare, large)
+        assert prepare(small) == [[1, 1], [1, 1]]
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.2)
+        fcntl.flock(held, fcntl.LOCK_UN)
+        assert waiting.result(timeout=60) == [[9, 9], [9, 9]]
+
+
+def test_large_images_are_decoded_where_no_turns_can_be_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    monkeypatch.setattr(decode, "LARGE_PIXELS", 20)
+    assert prepare(encode(Image.new("L", (7, 3), 9))) == [[9, 9], [9, 9]]

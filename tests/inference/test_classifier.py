@@ -13,7 +13,7 @@ from PIL import ExifTags, Image
 
 from assay import Classifier
 from assay.images import decode
-from assay.inference import difficult
+from assay.inference import difficult, exported
 
 COST = """
 import sys, time
@@ -65,6 +65,14 @@ def test_decoded_images_and_arrays_are_prepared_as_files_are(classifier: Classif
     grey = np.asarray(picture.convert("L"))
     for shape in (grey, grey[..., None]):
         np.testing.assert_array_equal(classifier.pixels(shape), classifier.pixels(png(grey)))
+
+
+def test_declared_white_goes_with_the_model(tmp_path: Path) -> None:
+    size = {"height_px": tiny.SIDE_PX, "width_px": tiny.SIDE_PX, "colour": "rgb", "resize": "stretch"}
+    tiny.write(tmp_path, tiny.network(), preprocessing=exported.Preprocessing(**size, white_level=4095))
+    deep = np.random.default_rng(0).integers(0, 4096, (tiny.SIDE_PX, tiny.SIDE_PX)).astype(np.uint16)
+    seen = Classifier.load(tmp_path).pixels(png(deep))
+    assert np.abs(seen[..., 0] - deep / 4095 * 255).max() <= 0.5
 
 
 def test_image_of_a_caller_stays_as_it_is(classifier: Classifier) -> None:

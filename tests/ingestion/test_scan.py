@@ -17,6 +17,9 @@ from PIL import Image
 
 from assay import labels
 from assay.dataset import manifest
+from assay.images import decode
+from assay.ingestion import scan
+from assay.sources import opening
 
 NOISE = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 
@@ -179,3 +182,15 @@ def test_every_odd_row_of_a_table_is_a_row(checkout: Path, tmp_path: Path) -> No
     assert twice["reason"].tolist() == ["not read: listed twice, as 'ape' and 'bee'"] * 2
     assert twice["label"].tolist() == ["ape", "bee"]
     check(by_path.loc[f"(row {len(listed)})"], bad("not read: no path"), "row without a path")
+
+
+def test_images_are_measured_again_when_they_are_read_in_another_way(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    for name in ("ape", "bee"):
+        (folder / name).mkdir(parents=True)
+        Image.fromarray(np.full((20, 20), 2048, np.uint16)).save(folder / name / "deep.png")
+    images = opening.open_source(f"folder:{folder}")
+    ways = [decode.USUAL, decode.Reading(white_level=4095), decode.Reading(max_pixels=399), decode.USUAL]
+    found = [scan.scan(images, tmp_path / "memo", each)[0].iloc[0] for each in ways]
+    assert [row["maximum"] for row in found if row["decodable"]] == [8, 128, 8]
+    assert found[2]["reason"] == "decompression bomb: 400 pixels, at most 399 (params.yaml: ingest.max_megapixels)"

@@ -9,9 +9,11 @@ from checkouts import ROOT, png
 
 from assay import files, params
 from assay.dataset import batches, manifest
+from assay.images import decode
 from assay.labels import Task
 
 P = params.Preprocess(height_px=4, width_px=6, colour="rgb", resize="stretch", shard_images=3)
+PREPARED = decode.preparation(P, params.load(ROOT / "params.yaml").ingest)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 from checkouts import ROOT, png
 from hypothesis import given
 from hypothesis import strategies as st
-from records_made import P, paths, set_aside, write
+from records_made import PREPARED, P, paths, set_aside, write
 
 from assay import files, labels, params
 from assay.dataset import manifest, sharding
@@ -67,9 +67,16 @@ def test_index_counts_and_names_the_shards(paths: params.Paths) -> None:
 def test_no_shard_is_larger_than_asked_or_spans_two_batches(paths: params.Paths) -> None:
     preprocess()
     batches = manifest.read(paths.manifest).set_index("sha256")["batch"]
-    for plan in sharding.plan(planned(paths), P):
+    for plan in sharding.plan(planned(paths), PREPARED, P.shard_images):
         assert len(plan.members) <= 3
         assert batches[plan.members["sha256"]].nunique() == 1
+
+
+def test_another_white_is_another_shard(paths: params.Paths) -> None:
+    preprocess()
+    white = dataclasses.replace(PREPARED, reading=decode.Reading(white_level=4095))
+    keys = [{plan.key for plan in sharding.plan(planned(paths), each, 3)} for each in (PREPARED, white)]
+    assert keys[0].isdisjoint(keys[1])
 
 
 def planned(paths: params.Paths) -> pd.DataFrame:

@@ -11,7 +11,7 @@ import yaml
 from checkouts import ROOT
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from records_made import P, paths, set_aside, write
+from records_made import PREPARED, P, paths, set_aside, write
 
 from assay import files, labels, params
 from assay.dataset import manifest
@@ -93,7 +93,8 @@ def test_sample_is_no_larger_than_wanted_and_the_same_each_time(recorded: params
     rows = manifest.read(recorded.manifest)
     index = contents.read_index(recorded.index)
     found = [
-        record_tables.build(recorded.records, recorded.raw, index, rows, P, n_samples=n)["samples"] for n in (4, 4, 9)
+        record_tables.build(recorded.records, recorded.raw, index, rows, PREPARED, n_samples=n)["samples"]
+        for n in (4, 4, 9)
     ]
     assert found[0].equals(found[1])
     assert (len(found[0]), len(found[2])) == (4, 9)

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from assay.dataset import batches, manifest
+from assay.dataset.originals import Originals
 from assay.images import thumbnail
 from assay.ingestion import measure
 from assay.validation import curves, findings, page
@@ -59,7 +60,7 @@ NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": []})
 
 
 def test_small_image_keeps_every_pixel_and_a_large_one_is_made_small(images: pd.DataFrame, tmp_path: Path) -> None:
-    shown = findings.thumbnails(images.set_index("path"), tmp_path / "raw")
+    shown = findings.thumbnails(images.set_index("path"), Originals(tmp_path / "raw"))
     assert len(shown) == 8
     kind, _, data = shown["cat/3.png"].partition(",")
     assert kind == "data:image/png;base64"
@@ -71,7 +72,7 @@ def test_small_image_keeps_every_pixel_and_a_large_one_is_made_small(images: pd.
 
 def test_image_that_does_not_decode_says_why(images: pd.DataFrame, tmp_path: Path) -> None:
     rows = failures("decodable", ("dog/<b>.png", "not an image", ""))
-    (found,) = findings.findings([rule("decodable")], rows, images, NO_PAIRS, tmp_path / "raw")
+    (found,) = findings.findings([rule("decodable")], rows, images, NO_PAIRS, Originals(tmp_path / "raw"))
     (shot,) = found.shots
     assert (shot.path, shot.picture, shot.why) == ("dog/<b>.png", "", "not an image")
 
@@ -81,7 +82,7 @@ def test_pair_is_shown_once_with_distance_and_what_differs(images: pd.DataFrame,
         "near", ("cat/1.png", "", "cat/6.png"), ("cat/6.png", "", "cat/1.png"), ("cat/2.png", "", "cat/3.png")
     )
     pairs = pd.DataFrame({"path": ["cat/6.png"], "partner": ["cat/1.png"], "distance": [0.01234]})
-    (found,) = findings.findings([rule("near")], rows, images, pairs, tmp_path / "raw")
+    (found,) = findings.findings([rule("near")], rows, images, pairs, Originals(tmp_path / "raw"))
     assert [(pair.left.path, pair.right.path) for pair in found.pairs] == [
         ("cat/1.png", "cat/6.png"),
         ("cat/2.png", "cat/3.png"),
@@ -93,7 +94,7 @@ def test_pair_is_shown_once_with_distance_and_what_differs(images: pd.DataFrame,
 def test_equal_pixels_are_said(images: pd.DataFrame, tmp_path: Path) -> None:
     images.loc[images["path"] == "cat/2.png", "pixels"] = images.loc[images["path"] == "cat/1.png", "pixels"].item()
     rows = failures("copies", ("cat/1.png", "", "cat/2.png"))
-    (found,) = findings.findings([rule("copies")], rows, images, NO_PAIRS, tmp_path / "raw")
+    (found,) = findings.findings([rule("copies")], rows, images, NO_PAIRS, Originals(tmp_path / "raw"))
     assert found.pairs[0].said == "the same pixels"
 
 
@@ -105,7 +106,9 @@ def test_gravest_come_first_and_get_the_pictures(
     of_warning = failures("odd", *((f"cat/{n}.png", "", "") for n in range(3)))
     of_critical = failures("bad", *((f"cat/{n}.png", "", "") for n in range(3, 6)))
     rules = [rule("odd", severity="warning"), rule("fine", success=True), rule("bad")]
-    found = findings.findings(rules, pd.concat([of_warning, of_critical]), images, NO_PAIRS, tmp_path / "raw")
+    found = findings.findings(
+        rules, pd.concat([of_warning, of_critical]), images, NO_PAIRS, Originals(tmp_path / "raw")
+    )
     assert [each.rule["expectation"] for each in found] == ["bad", "odd"]
     assert [len(each.shots) for each in found] == [2, 2]
     assert [each.n_rows for each in found] == [3, 3]
@@ -115,13 +118,13 @@ def test_gravest_come_first_and_get_the_pictures(
 
 def test_rule_about_classes_shows_rows_and_no_image(images: pd.DataFrame, tmp_path: Path) -> None:
     rows = failures("balance", ("cat", "80%", ""))
-    (found,) = findings.findings([rule("balance")], rows, images, NO_PAIRS, tmp_path / "raw")
+    (found,) = findings.findings([rule("balance")], rows, images, NO_PAIRS, Originals(tmp_path / "raw"))
     assert (found.shots, found.pairs) == ([], [])
     assert found.rows[0]["value"] == "80%"
 
 
 def test_missing_batch_leaves_the_page_without_pictures(images: pd.DataFrame, tmp_path: Path) -> None:
-    assert findings.thumbnails(images.set_index("path"), tmp_path / "nowhere") == {}
+    assert findings.thumbnails(images.set_index("path"), Originals(tmp_path / "nowhere")) == {}
 
 
 def measured(brightness: np.ndarray) -> pd.DataFrame:

@@ -66,12 +66,13 @@ def look(name: str, p: params.Params, *, ref: str | None = None, only_new: bool 
     images = opening.Source(images.name, entries, images.read, has_files=images.has_files)
     if len(entries) < survey.FEWEST:
         return _too_few(len(entries), "")
-    rows, _ = scan.scan(images, LOOKS / "memo")
+    reading = decode.reading(p.ingest)
+    rows, _ = scan.scan(images, LOOKS / "memo", reading)
     rows = rows.rename(columns={"given_group": "group"})
     rows["reason"] = rows["reason"].fillna("")
     if rows["decodable"].sum() < survey.FEWEST:
         return _too_few(len(entries), f", {int((~rows['decodable']).sum()):,} of them cannot be decoded")
-    return _report(images, _with_predictions(images, rows, best), approved, best)
+    return _report(images, reading, _with_predictions(images, rows, best), approved, best)
 
 
 def _makes_a_champion() -> str:
@@ -110,7 +111,13 @@ def _with_predictions(images: opening.Source, rows: pd.DataFrame, best: Champion
     return rows.assign(decodable=rows["decodable"] & ~lost, reason=rows["reason"].mask(lost, "changed while looked at"))
 
 
-def _report(images: opening.Source, rows: pd.DataFrame, approved: Profile | None, best: Champion | None) -> Look:
+def _report(
+    images: opening.Source,
+    reading: decode.Reading,
+    rows: pd.DataFrame,
+    approved: Profile | None,
+    best: Champion | None,
+) -> Look:
     usable = rows[rows["decodable"]].reset_index(drop=True)
     test = survey.seen(best.test, best.task) if best else None
     compared = survey.pixels(approved, usable, best.test if best else None) if approved else []
@@ -122,9 +129,9 @@ def _report(images: opening.Source, rows: pd.DataFrame, approved: Profile | None
     shutil.rmtree(folder, ignore_errors=True)
     files.write_json(folder / "results.json", results)
     files.write_csv(folder / "images.csv", rows[list(COLUMNS)].map(words.cell))
-    files.write_text(folder / "index.html", page.render(results, rows, shown, compared, approved, images))
+    files.write_text(folder / "index.html", page.render(results, rows, shown, compared, approved, images, reading))
     first = list(dict.fromkeys(path for group in shown for path in group.paths))[:ALERTED] if moved else []
-    _sheet(folder / "images.png", images, first)
+    _sheet(folder / "images.png", images, first, reading)
     _prune()
     names = [each.name for each in moved]
     return Look(n_images=len(rows), moved=names, lines=results["said"], images=first, report=folder)
@@ -178,11 +185,11 @@ def _predicted(usable: pd.DataFrame, best: Champion, test: survey.Seen) -> dict[
     }
 
 
-def _sheet(file: Path, images: opening.Source, paths: list[str]) -> None:
+def _sheet(file: Path, images: opening.Source, paths: list[str], reading: decode.Reading) -> None:
     """Leave the images side by side, for the alert."""
     place = {entry.path: entry for entry in images.entries}
     if paths:
-        shown = [decode.to_rgb(decode.decode(images.read(place[path]))) for path in paths]
+        shown = [decode.to_rgb(decode.decode(images.read(place[path]), reading)) for path in paths]
         with files.replacing(file) as out:
             thumbnail.sheet(shown).save(out, "PNG")
 

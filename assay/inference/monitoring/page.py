@@ -65,6 +65,7 @@ def render(
     compared: Sequence[Comparison],
     approved: Profile | None,
     images: Source,
+    reading: decode.Reading,
 ) -> str:
     """Return the page, the same for the same images, champion and approved profile.
 
@@ -72,7 +73,7 @@ def render(
     """
     place = {entry.path: entry for entry in images.entries}
     wanted = dict.fromkeys(path for group in groups for path in group.paths)
-    shown = {path: _thumbnail(images.read(place[path])) for path in wanted}
+    shown = {path: _thumbnail(images.read(place[path]), reading) for path in wanted}
     sha256 = dict(zip(rows["path"], rows["sha256"], strict=True))
     broken = rows[~rows["decodable"]]
     classes = sorted(results.get("classes", []), key=lambda row: (-abs(row["now"] - row["test"]), row["class"]))
@@ -92,7 +93,7 @@ def render(
     )
 
 
-def _thumbnail(content: bytes) -> str:
-    with decode.opened(content) as source:
+def _thumbnail(content: bytes, reading: decode.Reading) -> str:
+    with decode.opened(content, reading) as source:
         source.draft(None, (thumbnail.THUMBNAIL_PX, thumbnail.THUMBNAIL_PX))
-        return thumbnail.small(decode.to_rgb(decode.load(source)))
+        return thumbnail.small(decode.to_rgb(decode.load(source, reading.white_level)))

@@ -43,7 +43,7 @@ def explained(
             more.append({})
             continue
         predictions.append(found.prediction)
-        more.append(_more(classifier, found, pictures) | {"preview": _preview(each.content)})
+        more.append(_more(classifier, found, pictures) | {"preview": _preview(classifier, each.content)})
     return predictions, more
 
 
@@ -66,12 +66,14 @@ def _more(classifier: Classifier, found: explain.Explanation, pictures: Pictures
     }
 
 
-def _preview(content: bytes) -> str | None:
-    """Return the image as a small one that every browser shows, where its own format is none of those."""
+def _preview(classifier: Classifier, content: bytes) -> str | None:
+    """Return the image as a small one, where a browser would not show it, or not as the model sees it."""
+    reading = classifier.about.preprocessing.prepared().reading
     with decode.opened(content) as source:
-        if source.format in SHOWN_BY_BROWSERS:
+        is_scaled = reading.white_level is not None and source.mode.startswith("I")
+        if source.format in SHOWN_BY_BROWSERS and not is_scaled:
             return None
-    return thumbnail.small(decode.to_rgb(decode.decode(content)))
+    return thumbnail.small(decode.to_rgb(decode.decode(content, reading)))
 
 
 def _uri(png: bytes) -> str:
