@@ -19,7 +19,7 @@ from assay import files, params
 from assay.dataset.records import contents
 from assay.errors import AssayError
 from assay.training import batches as dataset
-from assay.training import job, keras_file
+from assay.training import devices, job, keras_file
 from tasks import train
 
 RECORD = ("record.json", "margins.npz", "augmented.png")
@@ -165,6 +165,21 @@ def test_multi_label_network_learns_the_same_bytes_and_its_numbers_are_those_of_
     assert found["val_accuracy"] == pytest.approx(sklearn.metrics.accuracy_score(labels, marks), abs=1e-5)
     train_sets(tmp_path)
     assert [files.sha256(tmp_path / name) for name in OUTS] == made
+
+
+def test_what_was_trained_with_half_the_bits_answers_with_all_of_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(devices, "check", lambda p, n_gpus: None)  # as if there were a GPU
+    monkeypatch.chdir(tmp_path)
+    write_data(tmp_path, counts={"train": (5, 5), "val": (2, 2)})
+    p = set_small(tmp_path)
+    try:
+        train.train(p.paths, dataclasses.replace(p.train, precision="mixed_float16"), seed=p.seed, threads=p.threads)
+        model = keras_file.read(p.paths.model)
+        assert {layer.dtype_policy.compute_dtype for layer in model.layers[1:]} == {"float32"}
+    finally:
+        devices.compute_with("float32")
 
 
 def test_standard_scaling_is_learnt_from_the_train_split_alone(tmp_path: Path) -> None:
