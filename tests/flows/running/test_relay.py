@@ -62,8 +62,9 @@ def cached(clone: Path) -> str:
 
 
 def worked(machine: Machine, pool: str) -> list[str]:
-    """Return the stages that ran in the pool; `release` runs register once more, and is no task."""
-    return [line.split()[-1] for line in machine.log(pool).splitlines() if "working on" in line and "Task run" in line]
+    """Return the stages that ran in the pool as tasks of their own: `release` runs register once more in another."""
+    said = [line.split() for line in machine.log(pool).splitlines() if "working on" in line]
+    return [words[-1] for words in said if f"'{words[-1]}'" in words]
 
 
 def prefect(machine: Machine, *command: str) -> None:
