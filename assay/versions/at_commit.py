@@ -60,3 +60,12 @@ def manifest(rev: str, paths: params.Paths) -> pd.DataFrame | None:
     known = [name for name in (*COLUMNS, *PROPERTIES) if name in file.schema_arrow.names]  # an older one has fewer
     rows = file.read(columns=known).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return rows[rows["split"].notna()].drop_duplicates("sha256").set_index("sha256")
+
+
+def pairs(rev: str, paths: params.Paths) -> pd.DataFrame:
+    """Return the near-duplicates, path and partner; none where they are not to be had here."""
+    found = content(rev, paths.pairs)
+    try:
+        return pq.read_table(io.BytesIO(found or b""), columns=["path", "partner"]).to_pandas()
+    except pa.ArrowInvalid:  # none, or of another version
+        return pd.DataFrame(columns=["path", "partner"])

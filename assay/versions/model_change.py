@@ -103,10 +103,9 @@ def _sides(
 
 def _groups(rows: pd.DataFrame, rev: str, paths: params.Paths) -> np.ndarray:
     known = at_commit.manifest(rev, paths)
-    if known is None or "group" not in known:
+    if known is None or not {"path", "group"} <= set(known):
         return np.arange(len(rows))
-    of = known.reindex(rows.index)
-    return groups.of_rows(of.assign(path=of.index), pd.DataFrame(columns=["path", "partner"]))
+    return groups.of_rows(known.reindex(rows.index), at_commit.pairs(rev, paths))
 
 
 def _of_errors(was: dict[str, Any], now: dict[str, Any]) -> Sides | None:
