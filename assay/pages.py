@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+from markupsafe import Markup, escape
 
 from assay import words
 
@@ -30,8 +31,16 @@ def _templates() -> jinja2.Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    made.filters |= {"code": code, "markdown": markdown}
+    made.filters |= {"code": code, "markdown": markdown, "said": said}
     return made
+
+
+def said(text: str) -> Markup:
+    """Return the text as HTML in which what stands between backticks, a command or a path, is code."""
+    parts = (
+        f"<code>{escape(part)}</code>" if number % 2 else escape(part) for number, part in enumerate(text.split("`"))
+    )
+    return Markup("".join(parts))
 
 
 def markdown(text: str) -> str:

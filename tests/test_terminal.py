@@ -1,7 +1,9 @@
 """Names that people are shown: no terminal, spreadsheet or Markdown reader obeys them."""
 
 import csv
+import html
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -124,6 +126,15 @@ def test_a_name_in_markdown_stands_as_it_is(name: str) -> None:
     assert [each.content for each in span.children or [] if each.type == "code_inline"] == [flat]
     cells = reader.parse(f"| a | b |\n|---|---|\n| {pages.code(name, in_table=True)} | 1 |")
     assert [each.children[0].content for each in cells if each.type == "inline" and each.children][2:] == [flat, "1"]
+
+
+@pytest.mark.parametrize("name", MARKUP)
+def test_a_name_in_html_stands_as_it_is_and_what_is_between_backticks_is_code(name: str) -> None:
+    plain = name.replace("`", "'")
+    found = str(pages.said(f"{plain}: run `assay {plain}` now"))
+    before, command, after = re.fullmatch(r"(.*)<code>(.*)</code>(.*)", found, re.DOTALL).groups()  # type: ignore[union-attr]
+    assert [html.unescape(part) for part in (before, command, after)] == [f"{plain}: run ", f"assay {plain}", " now"]
+    assert "<" not in before + command + after
 
 
 def test_numbers_and_names_of_metrics_are_no_markup() -> None:

@@ -106,7 +106,8 @@ def model_words(difference: Estimate, paired: Paired, metric: str, alpha: float)
     """Return what is said of this model, whatever the seed."""
     flips = f"{paired.n_new_errors:,} new errors, {paired.n_gone_errors:,} gone, on {paired.n:,} images"
     if metric == "accuracy":
-        is_real, chance = paired.p_value < alpha, f"McNemar, exact, p = {paired.p_value:.3f}"
+        p_value = "< 0.001" if paired.p_value < 0.001 else f"= {paired.p_value:.3f}"
+        is_real, chance = paired.p_value < alpha, f"McNemar, exact, p {p_value}"
     else:
         is_real = (
             difference.low is not None and difference.high is not None and not difference.low <= 0 <= difference.high
