@@ -1,4 +1,5 @@
-"""How good a recipe is: `python -m benchmarks.recipes [DATA ...]`, of digits and elpv; many minutes. recipes.md has it.
+"""How good a recipe is: `python -m benchmarks.recipes [DATA ...]`, of digits, elpv, or a folder of photos in class
+folders; many minutes. recipes.md has what came out.
 
 Each recipe is the stage `train` itself on random splits, stratified by class: a quarter to test, a tenth of the rest to
 choose the epoch by. Seeds differ in the split and in the network. ELPV needs `pip install elpv-dataset` (90 MB): a cell
@@ -13,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,16 @@ def elpv() -> Images:
     return np.stack([np.asarray(image) for image in images])[..., None], (cells["probability"] >= 0.5).to_numpy(int)
 
 
+def photos(folder: Path) -> Images:
+    """Return the photos of class folders, RGB, each as a square of the shortest side among them."""
+    files = sorted(folder.glob("*/*"))
+    shown = [Image.open(file).convert("RGB") for file in files]
+    side = min(min(image.size) for image in shown)
+    names = sorted({file.parent.name for file in files})
+    labels = [names.index(file.parent.name) for file in files]
+    return np.stack([np.asarray(image.resize((side, side))) for image in shown]), np.array(labels)
+
+
 def preset(images: np.ndarray, labels: np.ndarray) -> params.Train:
     """Return params.yaml's recipe with what the preset proposes for the images."""
     _, height, width, channels = images.shape
@@ -74,10 +86,17 @@ RECIPES: dict[str, tuple[Callable[[], Images], dict[str, Callable[[params.Train]
 }
 
 
+PHOTOS = {
+    "the preset": lambda p: p,
+    "the preset, flipped": lambda p: dataclasses.replace(p, augment=dataclasses.replace(p.augment, flip="horizontal")),
+    "EfficientNetLite0": transferred,
+}
+
+
 def main(names: list[str]) -> None:
     print("| data | recipe | epochs | test accuracy | balanced | seeds | CPU s a run |\n|---|---|---|---|---|---|---|")
     for name in names:
-        load, recipes = RECIPES[name]
+        load, recipes = RECIPES[name] if name in RECIPES else (partial(photos, Path(name)), PHOTOS)
         images, labels = load()
         for recipe, change in recipes.items():
             p = change(preset(images, labels))

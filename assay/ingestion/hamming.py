@@ -17,6 +17,7 @@ from assay.errors import AssayError
 BITS = 64
 LISTED = 8  # images of one hash that are paired with all others; 10,000 blank ones would make 5e7 pairs
 COMPARED = 1_000_000  # hashes compared at once, in 50 MB a thread
+SCANNED = 200_000  # the same where each is compared with each: what fits into the cache
 
 
 def pairs(codes: np.ndarray, radius: int) -> np.ndarray:
@@ -71,17 +72,54 @@ def _near(hashes: np.ndarray, codes: np.ndarray, radius: int) -> np.ndarray:
     finds all of them: multi-index hashing, Norouzi, Punjani and Fleet 2012, with two bands for a key. A pair counts at
     the first two bands that it agrees in, so that a query finds none twice.
     """
+    if _is_scan_cheaper(len(hashes), codes.shape, radius):
+        return _scanned(hashes, codes, radius)
     hashes, queries = _spread(hashes), [_spread(code) for code in codes]
-    # Two bands make a key of a few bits more than it takes to count the hashes; the rest of a long band is not needed.
-    edges = np.linspace(0, BITS, radius + 3).astype(int)
-    most = len(hashes).bit_length() // 2 + 2
-    bands = [(low, min(high - low, most)) for low, high in pairwise(edges)]
+    bands = _bands(len(hashes), radius)
 
     def by(two: tuple[int, int]) -> np.ndarray:
         return np.concatenate([np.empty((0, 2), np.int64), *_by_key(hashes, queries, radius, bands, *two)])
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         return np.concatenate(list(threads.map(by, combinations(range(len(bands)), 2))))
+
+
+def _bands(n: int, radius: int) -> list[tuple[int, int]]:
+    """Return the lowest bit and the width of each band for n hashes.
+
+    Two bands make a key of a few bits more than it takes to count the hashes; the rest of a long band is not needed.
+    """
+    edges = np.linspace(0, BITS, radius + 3).astype(int)
+    most = n.bit_length() // 2 + 2
+    return [(low, min(high - low, most)) for low, high in pairwise(edges)]
+
+
+def _is_scan_cheaper(n: int, shape: tuple[int, ...], radius: int) -> bool:
+    """Say whether to compare each with each costs less: of few hashes, and of wide radii, whose keys are short.
+
+    In nanoseconds of one core, measured at 1,000 to 20,000 hashes and radii of 4 to 12 (benchmarks/neighbours.md).
+    """
+    variants, queries = shape
+    widths = [width for _, width in _bands(n, radius)]
+    keys = [first + second for first, second in combinations(widths, 2)]
+    by_keys = 11 * variants * queries * n * sum(2.0**-bits for bits in keys)
+    by_keys += len(keys) * (60_000 + 40 * (n + variants * queries))
+    return 0.8 * variants * queries * n <= by_keys
+
+
+def _scanned(hashes: np.ndarray, codes: np.ndarray, radius: int) -> np.ndarray:
+    """Return what `_near` does, from comparing each code with each hash."""
+    some = max(1, SCANNED // max(1, len(hashes)))
+    starts = [(code, low) for code in codes for low in range(0, len(code), some)]
+
+    def of(start: tuple[np.ndarray, int]) -> np.ndarray:
+        code, low = start
+        differ = np.bitwise_count(code[low : low + some, None] ^ hashes)
+        left, place = np.divmod(np.flatnonzero(differ.ravel() <= radius), len(hashes))
+        return np.stack([left + low, place], axis=1)
+
+    with ThreadPoolExecutor(os.cpu_count()) as threads:
+        return np.concatenate([np.empty((0, 2), np.int64), *threads.map(of, starts)])
 
 
 def _spread(hashes: np.ndarray) -> np.ndarray:

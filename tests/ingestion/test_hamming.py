@@ -1,4 +1,5 @@
 import tracemalloc
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -7,6 +8,22 @@ from hypothesis import strategies as st
 
 from assay.errors import AssayError
 from assay.ingestion import hamming, near_duplicates
+
+WAYS = {"by keys": False, "by comparing each with each": True}
+CHOICE = hamming._is_scan_cheaper
+
+
+@pytest.fixture(autouse=True, scope="module", params=WAYS)
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Each test in both ways, whichever the sizes would choose."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(hamming, "_is_scan_cheaper", lambda *sizes: WAYS[request.param])
+        yield
+
+
+@pytest.mark.parametrize(("n", "radius", "wanted"), [(1_000, 12, True), (20_000, 12, True), (1_000_000, 6, False)])
+def test_few_hashes_and_wide_radii_are_compared_each_with_each(n: int, radius: int, wanted: bool) -> None:
+    assert CHOICE(n, (len(near_duplicates.WAVES), n), radius) == wanted
 
 
 def brute_force(hashes: np.ndarray, radius: int) -> list[tuple[int, int]]:
