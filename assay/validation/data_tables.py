@@ -63,9 +63,9 @@ def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
     found["refused"] = reason.str.removeprefix(labels.REFUSED).where(is_refused, "")
     found["reason"] = rows["reason"].where(~is_refused, "")
     found = found.assign(levels=unread.levels(rows), frames=unread.frames(rows))
-    distances = outliers.outliers(rows)
-    if approved:
-        is_old = comparison.is_old(approved, rows)  # a person has seen them
+    is_old = comparison.is_old(approved, rows) if approved else None  # a person has seen them
+    distances = outliers.outliers(rows, is_old)
+    if is_old is not None:
         distances[is_old], found.loc[is_old, "mode_share"], found.loc[is_old, ["levels", "frames"]] = 0.0, 1.0, ""
     return found.assign(unapproved=comparison.unlike(approved, rows)).join(distances)
 

@@ -140,10 +140,14 @@ def _replaced(set_: Sequence[Picture], name: str, k: int, changed: Callable[[Ite
 
 
 def with_copies(set_: Sequence[Picture], name: str, k: int) -> Variant:
-    """Return k copies of each kind more: in the split of the original, in another, or with another label."""
+    """Return k copies of each kind more: in the split of the original, in another, or with another label.
+
+    Fewer where there are not train images enough: each is copied once.
+    """
     variant, random = Variant(sound(set_)), random_of(name)
     labels = sorted({each.label for each in set_})
     sources = [i for i in random.permutation(len(set_)) if set_[i].split == "train"]
+    k = min(k, len(sources) // len(faults.COPIES))
     for number, kind in enumerate(faults.COPIES):
         for i in sources[number * k : (number + 1) * k]:
             of, change = set_[i], faults.COPIES[kind]
@@ -197,7 +201,7 @@ def group_leak(set_: Sequence[Picture], name: str, k: int) -> Variant:
     variant, random = Variant(sound(set_)), random_of(name)
     trained = [int(i) for i in random.permutation(len(set_)) if set_[i].split == "train"][:k]
     others = [int(i) for i in random.permutation(len(set_)) if set_[i].split == "test"][:k]
-    for i, j in zip(trained, others, strict=True):
+    for i, j in zip(trained, others, strict=False):
         variant.items[j] = replace(variant.items[j], group=variant.items[j].group or f"pair {j}")
         variant.items[i] = replace(variant.items[i], group=variant.items[j].group)
         variant.truth.append(Truth(set_[i].path, name, variant.items[j].group))

@@ -149,6 +149,7 @@ def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:
 @click.argument("sets", nargs=-1, required=True)
 @click.option("--images", default=1000, help="So many of each set, at most.")
 @click.option("--each", "k", default=10, help="So many images with each fault.")
+@click.option("--share", type=click.FloatRange(0, 1), help="So large a share of the images, in place of --each.")
 @click.option("--only", multiple=True, help="This variant and no other; may be given again.")
 @click.option("--cleanvision", metavar="PYTHON", help="A Python that has CleanVision.")
 @click.option("--redraws", "n_redraws", default=0, help="Draw so many times, put no fault in, count what is said.")
@@ -157,6 +158,7 @@ def main(
     sets: tuple[str, ...],
     images: int,
     k: int,
+    share: float | None,
     only: tuple[str, ...],
     cleanvision: str | None,
     n_redraws: int,
@@ -172,7 +174,8 @@ def main(
         labels = sorted(Counter(each.label for each in set_).items())
         print(f"\n{name}: {len(set_):,} images, {', '.join(f'{n} {label}' for label, n in labels)}\n\n{HEAD}")
         with tempfile.TemporaryDirectory() as scratch:
-            bench = Bench(Path(scratch), set_, k, cleanvision)
+            n_faulty = k if share is None else round(share * len(set_))
+            bench = Bench(Path(scratch), set_, n_faulty, cleanvision)
             said = [shown(Counter(hit.rule for hit in of)) for of in (bench.before, bench.peers_before)]
             print(f"| clean | 0 | | | | {said[0]} | | {said[1]} |", flush=True)
             for variant in only or [each for each in bench.makers if each != "clean"]:

@@ -126,7 +126,7 @@ class Case:
 def write_data(folder: Path, case: Case) -> None:
     """Write what `ingest` and `assay approve` would leave in the folder's data/."""
     manifest.write(folder / "data" / "manifest.parquet", case.table)
-    pairs = pd.DataFrame(case.pairs, columns=["path", "partner", "distance"]).assign(one_group=False)
+    pairs = pd.DataFrame(case.pairs, columns=["path", "partner", "distance"]).assign(one_group=False, turned="")
     manifest.write_pairs(folder / "data" / "pairs.parquet", pairs.astype({"distance": float}))
     every = pd.concat([case.table, *([] if case.approved is None else [case.approved])]).dropna(subset="sha256")
     known = every[["sha256", "group", "split", "batch"]].drop_duplicates("sha256").fillna("")
@@ -273,13 +273,13 @@ CASES = {
     "in another mode": Case(
         table=with_row(mode="CMYK", channels=4),
         broken={"usual mode": ["cat/new.png"]},
-        said=f"usual mode: 1 of {N + 1} images: mode_share must be at least 2%: cat/new.png ('CMYK', "
+        said=f"usual mode: 1 of {N + 1} images: mode_share must be at least 33%: cat/new.png ('CMYK', "
         f"{100 / (N + 1):.4g}%) (expectations/images.yaml: usual mode)",
     ),
     "in another depth": Case(
         table=with_row(bit_depth=16),
         broken={"usual mode": ["cat/new.png"]},
-        said=f"usual mode: 1 of {N + 1} images: mode_share must be at least 2%: cat/new.png ('L', ",
+        said=f"usual mode: 1 of {N + 1} images: mode_share must be at least 33%: cat/new.png ('L', ",
     ),
     "twelve bits in files of sixteen": Case(
         table=sound().assign(bit_depth=16, maximum=15),

@@ -18,7 +18,7 @@ from assay.validation import judgement, quarantine, rules, run, suggestion, suit
 ROOT = Path(__file__).parents[2]
 P = params.load(ROOT / "params.yaml")
 TODAY = datetime.date(2030, 6, 1)
-NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": []})
+NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": [], "turned": []})
 GONE = {"decodable": False, "pixels": None, "split": None, "width_px": None, "height_px": None, "format": None}
 FAULTS: dict[str, dict[str, Any]] = {
     "broken": GONE | {"reason": "truncated"},

@@ -61,7 +61,7 @@ def rows(*given: dict[str, object]) -> pd.DataFrame:
 
 
 def built(table: pd.DataFrame, **options: Any) -> dict[str, pd.DataFrame]:
-    return data_tables.build(table, pd.DataFrame(columns=["path", "partner", "distance", "one_group"]), **options)
+    return data_tables.build(table, pd.DataFrame(columns=manifest.PAIRS.names), **options)
 
 
 def failing(result: run.Result) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ from assay.validation.profile import approved as profile
 from assay.validation.profile import approving, comparison, properties, strata
 
 LEDGER = pd.DataFrame({"sha256": [], "split": [], "batch": []})
-NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": []})
+NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": [], "one_group": [], "turned": []})
 
 
 def same(one: profile.Profile, other: profile.Profile) -> bool:

@@ -75,6 +75,45 @@ def test_set_of_which_every_image_is_so_has_no_outliers() -> None:
         assert (found <= pd.Series(LIMITS)).all().all(), name
 
 
+@pytest.mark.parametrize("share", [0.09, 0.3, 0.38])
+@pytest.mark.parametrize("name", FAULTS)
+def test_faulty_images_are_outliers_though_they_are_many(name: str, share: float) -> None:
+    n = round(share / (1 - share) * len(SOUND))
+    faulty = [encode(FAULTS[name](scene(seed))) for seed in range(n)]
+    found = outliers.outliers(table([*faulty, *SOUND])) > pd.Series(LIMITS)
+    assert found.iloc[:n].any(axis=1).mean() >= 0.9, found.iloc[:n].mean()
+    assert not found.iloc[n:].any(axis=None)
+
+
+def test_set_of_two_kinds_has_no_outliers() -> None:
+    for name in FAULTS:
+        kinds = [*SOUND[:60], *(encode(FAULTS[name](scene(seed))) for seed in range(60))]
+        assert (outliers.outliers(table(kinds))[name] <= LIMITS[name]).all(), name
+
+
+def test_images_are_held_against_the_approved_ones_however_many_they_are() -> None:
+    dark = [encode(FAULTS["dark"](scene(seed))) for seed in range(300)]
+    rows = table([*dark, *SOUND])
+    is_approved = np.arange(len(rows)) >= len(dark)
+    assert (outliers.outliers(rows)["dark"] <= LIMITS["dark"]).all()  # most are so
+    assert (outliers.outliers(rows, is_approved)["dark"].iloc[: len(dark)] > LIMITS["dark"]).all()
+    few = is_approved & (np.arange(len(rows)) < len(dark) + outliers.FEWEST - 1)
+    assert outliers.outliers(rows, few).equals(outliers.outliers(rows))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 10**6), st.sampled_from(["normal", "uniform", "standard_exponential"]), st.floats(-3, 5))
+def test_no_tail_of_one_distribution_is_another_kind(seed: int, shape: str, beyond: float) -> None:
+    known = np.sort(getattr(np.random.default_rng(seed), shape)(size=5000))
+    assert outliers.another_kind(known, 0.1, beyond) is None
+
+
+def test_middle_is_that_of_the_densest_half() -> None:
+    scores = np.sort(np.concatenate([np.random.default_rng(0).normal(0, 1, 700), np.full(300, 9.0)]))
+    assert abs(outliers.middle(scores)) < 0.4
+    assert np.median(scores) > 0.5
+
+
 def test_night_with_all_that_is_lit_burnt_out_is_clipped_though_it_is_not_bright() -> None:
     burnt = [np.array(levels(scene(seed), 3)) for seed in range(3)]
     for pixels in burnt:
@@ -110,17 +149,17 @@ def test_what_does_not_decode_is_no_outlier_and_nothing_is_missing() -> None:
 def test_distance_does_not_depend_on_order_scale_or_origin(scores: list[float]) -> None:
     known = np.array(scores)
     order = np.random.default_rng(len(scores)).permutation(len(scores))
-    found = outliers.distance(known, 0.5)
+    found = outliers.distance(known, 0.5, known)
     assert (found >= 0).all()
-    assert (found[order] == outliers.distance(known[order], 0.5)).all()
-    assert outliers.distance(known * 4 + 100, 2.0) == pytest.approx(found, abs=1e-6)
+    assert (found[order] == outliers.distance(known[order], 0.5, known)).all()
+    assert outliers.distance(known * 4 + 100, 2.0, known * 4 + 100) == pytest.approx(found, abs=1e-6)
 
 
 def test_distances_of_a_normal_distribution_are_its_standard_deviations() -> None:
     scores = np.random.default_rng(0).normal(7, 3, 200_000)
-    assert outliers.distance(scores, 0.1) == pytest.approx(np.maximum(scores - 7, 0) / 3, abs=0.1)
+    assert outliers.distance(scores, 0.1, scores) == pytest.approx(np.maximum(scores - 7, 0) / 3, abs=0.1)
 
 
 def test_heavy_tail_widens_the_spread() -> None:
     scores = np.random.default_rng(0).standard_t(2, 10_000)
-    assert (outliers.distance(scores, 0.1) > 5).sum() < (np.abs(scores - np.median(scores)) > 5).sum()
+    assert (outliers.distance(scores, 0.1, scores) > 5).sum() < (np.abs(scores - np.median(scores)) > 5).sum()
