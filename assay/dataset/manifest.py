@@ -66,6 +66,7 @@ PAIRS = pa.schema(
         ("partner", pa.string()),
         ("distance", pa.float64()),  # in [0, 1]: the share of contrast that they do not have in common
         ("one_group", pa.bool_()),  # the source puts both in one group
+        ("turned", pa.string()),  # how the one lies beside the other, `mirrored`; empty: as it does
     ]
 )
 

@@ -7,7 +7,7 @@ and what it costs.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -62,16 +62,23 @@ class Look:
     radius: int
 
 
-def look(thumbnails: Thumbnails) -> Look:
+Change = Callable[[np.ndarray], np.ndarray]
+
+
+def as_it_is(images: np.ndarray) -> np.ndarray:
+    return images
+
+
+def look(thumbnails: Thumbnails, change: Change = as_it_is) -> Look:
     """Return how images of this set are best hashed, and how far apart the hashes of candidates may be.
 
-    The larger the set and the more alike its images are, the fewer bits.
+    The larger the set and the more alike its images are, the fewer bits. `change` as in `codes`.
     """
     n = len(thumbnails)
     sample = np.arange(0, n, max(1, n // LOOKED_AT))
-    middle = np.median(_spectrum(thumbnails[sample], *WAVES[0]), axis=0) if n else np.zeros(hamming.BITS)
+    middle = np.median(change(spectrum(thumbnails[sample])), axis=0) if n else np.zeros(hamming.BITS)
     found = tuple(round(float(each), 5) for each in middle)
-    return Look(found, _radius(codes(thumbnails, sample, found)[0], n))
+    return Look(found, _radius(codes(thumbnails, sample, found, change)[0], n))
 
 
 def candidates(thumbnails: Thumbnails, how: Look) -> np.ndarray:
@@ -83,24 +90,31 @@ def candidates(thumbnails: Thumbnails, how: Look) -> np.ndarray:
     return hamming.pairs(codes(thumbnails, np.arange(len(thumbnails)), how.middle), how.radius)
 
 
-def codes(thumbnails: Thumbnails, which: np.ndarray, middle: Sequence[float]) -> np.ndarray:
+def codes(thumbnails: Thumbnails, which: np.ndarray, middle: Sequence[float], change: Change = as_it_is) -> np.ndarray:
     """Return the hashes [V, N] of those thumbnails that `which` [N] names, and of each of their variants: uint64.
 
     A hash has a bit for each of 8x8 frequencies: whether it is above the middle of the set, so that what all images of
-    a set have in common tells none of them alike. The thumbnails are read in blocks, and may be a memory map.
+    a set have in common tells none of them alike. The thumbnails are read in blocks, and may be a memory map. `change`:
+    what is hashed in place of the frequencies [N, 64], of the image alone and none of its variants.
     """
-    found = np.empty((len(WAVES), len(which)), np.uint64)
+    waves = WAVES if change is as_it_is else WAVES[:1]
+    found = np.empty((len(waves), len(which)), np.uint64)
     limits = np.array(middle, np.float32)
 
     def fill(low: int) -> None:
         block = np.asarray(thumbnails[which[low : low + BLOCK]], np.float32)
-        for code, (down, across) in zip(found, WAVES, strict=True):
-            above = _spectrum(block, down, across) > limits
+        for code, (down, across) in zip(found, waves, strict=True):
+            above = change(_spectrum(block, down, across)) > limits
             code[low : low + BLOCK] = np.packbits(above, axis=1).view(np.uint64).ravel()
 
     with ThreadPoolExecutor(os.cpu_count()) as threads:
         list(threads.map(fill, range(0, len(which), BLOCK)))
     return found
+
+
+def spectrum(thumbnails: np.ndarray) -> np.ndarray:
+    """Return the 8x8 lowest frequencies [N, 64] of each thumbnail over its contrast."""
+    return _spectrum(thumbnails, *WAVES[0])
 
 
 def _spectrum(thumbnails: np.ndarray, down: np.ndarray, across: np.ndarray) -> np.ndarray:
@@ -157,17 +171,23 @@ TRIED = np.stack(
 PLAIN = TRIED[STEPS, STEPS]
 
 
-def distance(thumbnails: Thumbnails, pairs: np.ndarray) -> np.ndarray:
+def distance(thumbnails: Thumbnails, pairs: np.ndarray, change: Change = as_it_is) -> np.ndarray:
     """Return how much of each pair's contrast the other image leaves unexplained, float64 [P] in [0, 1].
 
     The frequencies of each thumbnail [N, 32, 32] are fitted to those of the other by least squares, by themselves
     (gain), their changes with shift and zoom along each side (shift, crop) and their fall to higher ones (blur): image
     registration, Lucas and Kanade 1981, in two steps, the second from the shift and zoom that the first finds. The
-    worse of the two fits counts. The thumbnails are read in blocks, and may be a memory map.
+    worse of the two fits counts. The thumbnails are read in blocks, and may be a memory map. `change` is made to the
+    second of each pair before.
     """
     blocks = [pairs[start : start + BLOCK] for start in range(0, len(pairs), BLOCK)]
+
+    def of_block(block: np.ndarray) -> np.ndarray:
+        left, right = _both(thumbnails, block)
+        return _distance(left, change(right))
+
     with ThreadPoolExecutor(os.cpu_count()) as threads:
-        found = threads.map(lambda block: _distance(*_both(thumbnails, block)), blocks)
+        found = threads.map(of_block, blocks)
         return np.concatenate([np.empty(0), *found]).astype(np.float64)
 
 

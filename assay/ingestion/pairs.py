@@ -9,7 +9,8 @@ import pandas as pd
 import pyarrow as pa
 
 from assay import files
-from assay.ingestion import candidates, near_duplicates, scan
+from assay.ingestion import candidates, near_duplicates, scan, turns
+from assay.ingestion.near_duplicates import Look
 
 SEED = 0  # of the pairs that the limit of near-duplicates is measured on
 
@@ -23,11 +24,13 @@ def read_limit(file: Path) -> dict[str, Any]:
 def find(
     measured: pd.DataFrame, facts: pa.Table, limit: dict[str, Any], remembered: Path
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the pairs as `sha256`, `partner` and `distance`, one content for all with equal pixels, and their limit.
+    """Return the pairs as `sha256`, `partner`, `distance` and `turned`, and their limit.
 
-    The limit is the `distance` below which two are one picture, with the `radius` and `middle` of
-    `near_duplicates.Look`. It stays until the images are twice `n_images`, so that growth does not change what is a
-    near-duplicate.
+    One content stands for all with equal pixels. `turned` says how the one lies beside the other, in words, empty if as
+    it does; such pairs must be nearer than others (`turns.STRICTER`), and those of two labels are none: an arrow to the
+    left is one to the right, mirrored. The limit is the `distance` below which two are one picture, with the `radius`
+    and `middle` of `near_duplicates.Look`, and those of `turned` copies. It stays until the images are twice
+    `n_images`, so that growth does not change what is a near-duplicate.
     """
     one_each = measured[measured["pixels"].notna()].drop_duplicates("pixels").sort_values("sha256")
     thumbnails = scan.Thumbnails(facts, one_each["fact"].to_numpy(np.int64))
@@ -35,9 +38,27 @@ def find(
         in_order = scan.Thumbnails(facts, one_each.sort_values("path")["fact"].to_numpy(np.int64))
         limit = {"distance": round(near_duplicates.calibrate(in_order, SEED), 6), "n_images": len(thumbnails)}
         limit |= asdict(near_duplicates.look(thumbnails))
-    how = near_duplicates.Look(tuple(limit["middle"]), limit["radius"])
-    pairs, distance = candidates.candidates(thumbnails, one_each["pixels"], how, remembered)
-    pairs, distance = pairs[distance <= limit["distance"]], distance[distance <= limit["distance"]]
-    sha256 = one_each["sha256"].to_numpy()
-    found = {"sha256": sha256[pairs[:, 0]], "partner": sha256[pairs[:, 1]], "distance": distance.round(4)}
-    return pd.DataFrame(found).astype({"sha256": "str", "partner": "str"}), limit
+    if "turned" not in limit:  # measured anew, or by a version that did not look for such
+        limit = limit | {"turned": asdict(turns.look(thumbnails))}
+    pixels, names = one_each["pixels"].to_list(), one_each["sha256"].to_numpy()
+    upright = candidates.upright(thumbnails, _look(limit))
+    in_turns = candidates.in_turns(thumbnails, _look(limit["turned"]))
+    alike = _confirmed(candidates.candidates(upright, pixels, remembered), names, limit["distance"])
+    others = candidates.candidates(in_turns, pixels, remembered / "turned")
+    turned = _confirmed(others, names, limit["distance"] / turns.STRICTER)
+    label = one_each.set_index("sha256")["label"]
+    labels = [turned[side].map(label) for side in ("sha256", "partner")]
+    turned = turned[(labels[0] == labels[1]) | labels[0].isna() | labels[1].isna()]
+    return pd.concat([alike, turned]).drop_duplicates(["sha256", "partner"], ignore_index=True), limit
+
+
+def _look(limit: dict[str, Any]) -> Look:
+    return Look(tuple(limit["middle"]), limit["radius"])
+
+
+def _confirmed(found: tuple[np.ndarray, np.ndarray, np.ndarray], names: np.ndarray, limit: float) -> pd.DataFrame:
+    """Return the candidates that are no further apart than the limit, by the SHA-256 of each image [N]."""
+    pairs, distance, turn = (each[found[1] <= limit] for each in found)
+    columns = {"sha256": names[pairs[:, 0]], "partner": names[pairs[:, 1]], "distance": distance.round(4)}
+    rows = pd.DataFrame(columns | {"turned": [turns.NAMES[each] for each in turn]})
+    return rows.astype({"sha256": "str", "partner": "str", "turned": "str"})

@@ -60,6 +60,8 @@ def _values(rule: Rule, rows: pd.DataFrame, wrong: pd.Index) -> "pd.Series[str]"
     broken = rows.loc[wrong]
     if rule.column in (*STEPS, "whole"):
         return broken["reason"]
+    if rule.table == "pairs" and rule.column in ("in_one_split", "across_splits", "same_label"):
+        return broken["turned"]
     if rule.column == "label" and rule.type == wording.SPELT:
         usual = wording.usual_spelling(rows["label"])
         return broken["label"].map(lambda label: wording.text(label) + _ask(label, usual.get(label)))

@@ -62,8 +62,12 @@ def findings(
     chosen = [(rule, rows, _chosen(rows, known)) for rule, rows in _broken(results, failures)]
     wanted = dict.fromkeys(path for _, _, shown in chosen for each in shown for path in each)
     pictures = thumbnails(known.loc[list(wanted)[:PICTURES]], raw)
-    distance = {(row.path, row.partner): row.distance for row in pairs.itertuples()}
+    distance = {(row.path, row.partner): _apart(row.distance, row.turned) for row in pairs.itertuples()}
     return [_finding(rule, rows, shown, known, pictures, distance) for rule, rows, shown in chosen]
+
+
+def _apart(distance: float, turned: str) -> str:
+    return f"distance {distance:.4f}" + f", {turned}" * bool(turned)
 
 
 def _broken(
@@ -91,7 +95,7 @@ def _finding(
     shown: list[tuple[str, ...]],
     known: pd.DataFrame,
     pictures: Mapping[str, str],
-    distance: Mapping[tuple[str, str], float],
+    distance: Mapping[tuple[str, str], str],
 ) -> Finding:
     value = dict(zip(rows["path"], rows["value"], strict=True))
 
@@ -99,7 +103,7 @@ def _finding(
         left, right = (_shot(each, known.loc[each], pictures) for each in (path, partner))
         near = distance.get((path, partner), distance.get((partner, path)))
         same = known.loc[path, "pixels"] == known.loc[partner, "pixels"]
-        said = [SAME_PIXELS] if same else [] if near is None else [f"distance {near:.4f}"]
+        said = [SAME_PIXELS] if same else [] if near is None else [near]
         said += ["two labels"] * (left.label != right.label)
         said += ["two splits"] * (left.split != right.split and UNUSED not in (left.split, right.split))
         return Pair(left=left, right=right, said=", ".join(said))

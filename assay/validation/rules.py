@@ -31,8 +31,9 @@ NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # cannot have, in words), `levels` and `frames` (what of the file is not used, in words) and the distances of
 # profile/outliers.py, in spreads; 1, nothing and 0 of images that were approved. `labels`: a row per image and name of
 # a class; a null name for an image without a label. `classes` and `splits` count each class of an image that has a
-# split, equal files once; `share` of the images, in (0, 1]. `pairs`: near-duplicates; `in_one_split` is False too of a
-# pair that the source puts in one group, for those are alike on purpose. `drift` and all to `test_set`:
+# split, equal files once; `share` of the images, in (0, 1]. `pairs`: near-duplicates; `turned` says how the one
+# lies beside the other; `in_one_split` is False too of a pair that the source puts in one group, for those are alike on
+# purpose. `drift` and all to `test_set`:
 # profile/comparison.py; the others: profile/shortcuts.py.
 #
 # Of the records: `shards` are those of the index; `counts` has a row per split and class, and one per split for all its
@@ -52,7 +53,7 @@ TABLES = {
         columns=("split", "label", "n_images"), rows="class splits", named=("split", "label"), counts="labels"
     ),
     "pairs": Table(
-        columns=("path", "partner", "distance", "in_one_split", "across_splits", "same_label"),
+        columns=("path", "partner", "distance", "turned", "in_one_split", "across_splits", "same_label"),
         rows="pairs",
         empty="no near-duplicates",
     ),

@@ -208,7 +208,8 @@ LOOK = near_duplicates.Look((0.01,) * 64, 9)  # a tenth of the time that 26 bits
 
 
 def found_of(members: list[int], remembered: Path, how: near_duplicates.Look = LOOK) -> tuple[np.ndarray, np.ndarray]:
-    return candidates.candidates(THUMBNAILS[members], [PIXELS[number] for number in members], how, remembered)
+    search = candidates.upright(THUMBNAILS[members], how)
+    return candidates.candidates(search, [PIXELS[number] for number in members], remembered)[:2]
 
 
 @pytest.mark.slow
@@ -240,7 +241,7 @@ def test_only_new_images_are_hashed_and_only_new_pairs_measured(
     hashed: list[int] = []
     measured: list[int] = []
     codes, distance = near_duplicates.codes, near_duplicates.distance
-    monkeypatch.setattr(near_duplicates, "codes", lambda *a: (hashed.append(len(a[1])), codes(*a))[1])
+    monkeypatch.setattr(near_duplicates, "codes", lambda *a, **k: (hashed.append(len(a[1])), codes(*a, **k))[1])
     monkeypatch.setattr(near_duplicates, "distance", lambda *a: (measured.append(len(a[1])), distance(*a))[1])
     first, everything = list(range(15)), list(range(len(THUMBNAILS)))
     some, _ = found_of(first, tmp_path)

@@ -81,13 +81,15 @@ def test_pair_is_shown_once_with_distance_and_what_differs(images: pd.DataFrame,
     rows = failures(
         "near", ("cat/1.png", "", "cat/6.png"), ("cat/6.png", "", "cat/1.png"), ("cat/2.png", "", "cat/3.png")
     )
-    pairs = pd.DataFrame({"path": ["cat/6.png"], "partner": ["cat/1.png"], "distance": [0.01234]})
+    pairs = pd.DataFrame(
+        {"path": ["cat/6.png"], "partner": ["cat/1.png"], "distance": [0.01234], "turned": ["mirrored"]}
+    )
     (found,) = findings.findings([rule("near")], rows, images, pairs, Originals(tmp_path / "raw"))
     assert [(pair.left.path, pair.right.path) for pair in found.pairs] == [
         ("cat/1.png", "cat/6.png"),
         ("cat/2.png", "cat/3.png"),
     ]
-    assert [pair.said for pair in found.pairs] == ["distance 0.0123, two labels, two splits", ""]
+    assert [pair.said for pair in found.pairs] == ["distance 0.0123, mirrored, two labels, two splits", ""]
     assert all(shot.picture for pair in found.pairs for shot in (pair.left, pair.right))
 
 
