@@ -8,9 +8,11 @@ import pandas as pd
 
 from assay import labels
 from assay.labels import Task
-from assay.validation.profile import comparison, outliers, shortcuts, unread
+from assay.validation.profile import comparison, opposites, outliers, shortcuts, unread
 from assay.validation.profile.approved import Profile
 from assay.validation.rules import TABLES
+
+UNLIKE = ("levels", "frames", "inverted", "exchanged")  # columns of words that approved images do not have
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +43,7 @@ def build(
     counts = pd.crosstab(counted["label"], counted["split"]).reindex(every, columns=labels.SPLITS, fill_value=0)
     found = _beside(rows, task, beside) if beside else {}
     return found | {
-        "images": _images(rows, beside.approved if beside else None),
+        "images": _images(rows, beside),
         "labels": _labels(rows, task),
         "classes": _classes(counts, len(used)),
         "splits": _splits(counts),
@@ -54,7 +56,8 @@ def _beside(rows: pd.DataFrame, task: Task, beside: Beside) -> dict[str, pd.Data
     return drifts | shortcuts.tables(beside.approved, rows, beside.pixels[rows.index], task)
 
 
-def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
+def _images(rows: pd.DataFrame, beside: Beside | None) -> pd.DataFrame:
+    approved = beside.approved if beside else None
     group = rows["group"].where(rows["group"] != "")
     is_listed = rows["reason"] != labels.UNLISTED
     found = rows.assign(group=group, listed=is_listed, has_file=rows["sha256"].notna(), mode_share=_mode_share(rows))
@@ -64,9 +67,11 @@ def _images(rows: pd.DataFrame, approved: Profile | None) -> pd.DataFrame:
     found["reason"] = rows["reason"].where(~is_refused, "")
     found = found.assign(levels=unread.levels(rows), frames=unread.frames(rows))
     is_old = comparison.is_old(approved, rows) if approved else None  # a person has seen them
+    pixels = beside.pixels[rows.index] if beside else None
+    found = found.assign(inverted=opposites.inverted(pixels, rows, is_old), exchanged=opposites.exchanged(rows, is_old))
     distances = outliers.outliers(rows, is_old)
     if is_old is not None:
-        distances[is_old], found.loc[is_old, "mode_share"], found.loc[is_old, ["levels", "frames"]] = 0.0, 1.0, ""
+        distances[is_old], found.loc[is_old, "mode_share"], found.loc[is_old, list(UNLIKE)] = 0.0, 1.0, ""
     return found.assign(unapproved=comparison.unlike(approved, rows)).join(distances)
 
 

@@ -28,18 +28,18 @@ DRIFT = ("property", "statistic", "limit", "excess", "approved", "present")
 NOTHING_NEW = "nothing approved yet, or nothing new since: see `assay approve`"
 # `images`: the manifest, and `listed` (a row of the source's table has it), `has_file`, `unapproved` (what of it was
 # never approved, in words), `mode_share` (of the images, with its mode and bit depth), `refused` (which given split it
-# cannot have, in words), `levels` and `frames` (what of the file is not used, in words) and the distances of
-# profile/outliers.py, in spreads; 1, nothing and 0 of images that were approved. `labels`: a row per image and name of
-# a class; a null name for an image without a label. `classes` and `splits` count each class of an image that has a
-# split, equal files once; `share` of the images, in (0, 1]. `pairs`: near-duplicates; `turned` says how the one
-# lies beside the other; `in_one_split` is False too of a pair that the source puts in one group, for those are alike on
-# purpose. `drift` and all to `test_set`:
+# cannot have, in words), `levels` and `frames` (what of the file is not used, in words), `inverted` and `exchanged`
+# (what would make it like the others, in words) and the distances of profile/outliers.py, in spreads; 1, nothing and 0
+# of images that were approved. `labels`: a row per image and name of a class; a null name for an image without a label.
+# `classes` and `splits` count each class of an image that has a split, equal files once; `share` of the images, in
+# (0, 1]. `pairs`: near-duplicates; `turned` says how the one lies beside the other; `in_one_split` is False too of a
+# pair that the source puts in one group, for those are alike on purpose. `drift` and all to `test_set`:
 # profile/comparison.py; the others: profile/shortcuts.py.
 #
 # Of the records: `shards` are those of the index; `counts` has a row per split and class, and one per split for all its
 # images (`*`); `recorded` one per image that should be or is in a shard; `samples` one per image that was decoded again
 # (`difference`: the greatest of all pixels, in levels of 255).
-OF_IMAGES = ("listed", "has_file", "unapproved", "mode_share", "refused", "levels", "frames")
+OF_IMAGES = ("listed", "has_file", "unapproved", "mode_share", "refused", "levels", "frames", "inverted", "exchanged")
 TABLES = {
     "images": Table(columns=(*MEASURED, *OF_IMAGES, *outliers.NAMES), rows="images"),
     "labels": Table(columns=("path", "label", "split"), rows="labels"),

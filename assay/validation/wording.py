@@ -33,6 +33,8 @@ SAID: dict[str, tuple[Any, str, str]] = {
     "refused": ("", "the split that is given", "be one that the image can have"),
     "levels": ("", "the image", "use the levels of its depth"),
     "frames": ("", "the file", "hold one frame or page"),
+    "inverted": ("", "the image", "be as light and dark as the others are"),
+    "exchanged": ("", "the image", "have red and blue where the others have them"),
     "unapproved": ("", "mode, depth and range", "be as approved"),
     "reason": ("", "the image", "not show what is in another split"),
 }

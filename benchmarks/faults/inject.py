@@ -155,7 +155,7 @@ def with_copies(set_: Sequence[Picture], name: str, k: int) -> Variant:
             content = pictures.encode(change(of.image, random), suffix(of)) if change else content
             label = labels[labels.index(of.label) - 1] if name == "conflict" else of.label
             split = "test" if name == "leak" else of.split
-            path = f"more/{kind}-{PurePosixPath(of.path).name}"
+            path = f"more/{kind}-{of.path.replace('/', '-')}"
             variant.items.append(Item(path, label, split, "", content))
             variant.truth.append(Truth(path, name, kind, of.path))
     return variant

@@ -340,9 +340,24 @@ CASES = {
         broken={
             "channels as approved": ["red and blue"],
             "pixels as approved": ["red_blue", "red_green", "blue_green"],
+            "red and blue in place": sorted("new/" + sound()["path"])[:10],
         },
         said="channels as approved: 1 of 1 orders of channels: excess must be at most 1: 'red and blue' (10)"
         " (expectations/drift.yaml: channels as approved)",
+    ),
+    "inverted": Case(
+        table=with_row(border=b"\xff" * 60, centre=b"\xff" * 60),
+        broken={"not inverted": ["cat/new.png"]},
+        said=f"not inverted: 1 of {N + 1} images: the image must be as light and dark as the others are in at least"
+        " 99.5% of the images: cat/new.png ('like the others once inverted')",
+    ),
+    "red and blue exchanged in one": Case(
+        table=with_row(red=50.0, blue=150.0).assign(
+            red=lambda rows: rows["red"].where(rows["path"] == "cat/new.png", 150.0),
+            blue=lambda rows: rows["blue"].where(rows["path"] == "cat/new.png", 50.0),
+        ),
+        broken={"red and blue in place": ["cat/new.png"]},
+        said=f"red and blue in place: 1 of {N + 1} images: the image must have red and blue where the others have them",
     ),
     "test image gone": Case(
         table=sound(),
