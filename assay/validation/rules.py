@@ -69,7 +69,7 @@ TABLES = {
         rows="properties of a class",
         named=("property", "label"),
     ),
-    "borders": Table(columns=("label", "auc", "centre", "lead", "n_images"), rows="classes", named=("label",)),
+    "borders": Table(columns=("label", "auc", "centre", "lead", "place", "n_images"), rows="classes", named=("label",)),
     "associations": Table(columns=("property", "v", "n_values"), rows="facts about files", named=("property",)),
     "shards": Table(columns=("shard", "whole", "reason"), rows="shards", named=("shard",)),
     "counts": Table(

@@ -1,5 +1,6 @@
 """Made manifests, and for every rule of expectations/ the smallest one that breaks it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -103,12 +104,12 @@ def with_new(rows: pd.DataFrame, **changes: Any) -> pd.DataFrame:
     return pd.concat([sound(), new], ignore_index=True)
 
 
-def with_borders(label: str) -> pd.DataFrame:
-    """Return the sound images, of random pixels but for the border of one class, which is white."""
+def with_borders(label: str, border: Callable[[bytes], bytes]) -> pd.DataFrame:
+    """Return the sound images, of random pixels but for the border of one class, which is changed."""
     random, rows = np.random.default_rng(0), sound()
     pixels = [[random.bytes(60), random.bytes(60)] for _ in range(len(rows))]
     rows[["border", "centre"]] = pd.DataFrame(pixels, index=rows.index)
-    rows["border"] = rows["border"].where(rows["label"] != label, b"\xff" * 60)
+    rows["border"] = rows["border"].where(rows["label"] != label, rows["border"].map(border))
     return rows
 
 
@@ -400,9 +401,14 @@ CASES = {
         " 0.1: 'brightness/owl' (0.5) (expectations/shortcuts.yaml: no property gives a class away more than approved)",
     ),
     "white frame": Case(
-        table=with_borders("owl"),
-        broken={"border tells no more than centre": ["cat", "dog", "owl"]},
+        table=with_borders("owl", lambda _: b"\xff" * 60),
+        broken={"border tells no more than centre": ["cat", "dog", "owl"], "no place gives a class away": ["owl"]},
         said="border tells no more than centre: 3 of 3 classes: lead must be at most 0.15: 'cat' (",
+    ),
+    "grey stamp": Case(
+        table=with_borders("owl", lambda border: b"\x80" + border[1:]),
+        broken={"no place gives a class away": ["owl"]},
+        said="no place gives a class away: 1 of 3 classes: place must be at most 0.97: 'owl' (",
     ),
     "one class from elsewhere": Case(
         table=sound(owl=images("owl", **LEAST).assign(camera="X100")),

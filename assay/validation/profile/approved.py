@@ -41,7 +41,7 @@ class Profile:
     strata: dict[str, np.ndarray]  # by label: counts [P, C]
     nulls: dict[str, Null]  # by what was drawn whole: image, group, batch (all of a delivery, see `deliveries`)
     auc: dict[str, dict[str, float]]  # by property and class, see shortcuts.py
-    probe: dict[str, dict[str, float]]  # by class: of the border and of the centre
+    probe: dict[str, dict[str, float]]  # by class: of the border, of the centre, of one pixel
 
 
 def build(rows: pd.DataFrame, task: Task, auc: pd.DataFrame, probe: pd.DataFrame) -> Profile:
@@ -77,7 +77,7 @@ def build(rows: pd.DataFrame, task: Task, auc: pd.DataFrame, probe: pd.DataFrame
             if name != "batch" or len(np.unique(unit)) >= FEWEST_DELIVERIES
         },
         auc={str(name): dict(zip(of["label"], of["auc"], strict=True)) for name, of in auc.groupby("property")},
-        probe={row.label: {"border": row.auc, "centre": row.centre} for row in probe.itertuples()},
+        probe={row.label: {"border": row.auc, "centre": row.centre, "place": row.place} for row in probe.itertuples()},
     )
 
 

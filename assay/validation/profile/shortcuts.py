@@ -22,13 +22,15 @@ from assay.validation.profile.approved import Profile
 PROPERTIES = tuple(name for name in properties.NAMES if name != "bytes")  # how busy a picture is may be its class
 NAMED = ("format", "mode", "camera")
 SHORTCUTS = ("property", "label", "auc", "approved", "gain", "unapproved", "n_images")
-BORDERS = ("label", "auc", "centre", "lead", "n_images")
+BORDERS = ("label", "auc", "centre", "lead", "place", "n_images")
 ASSOCIATIONS = ("property", "v", "n_values")
 SURE = 2.576  # standard errors: one in a hundred is further off
 SEED = 0  # of the sample
 FOLDS = 5
 SAMPLE = 5_000  # images that the probes learn from, at most
 FEWEST = 10  # images of a class, and others: of fewer the probes say nothing
+MORE = 0.05  # by which a place must tell a class better than the approved one did
+COMMON, NEAR = 0.25, 2  # a level, give or take so many, that more border pixels of other images have is a background
 PENALTY = 100.0  # on the weights of the probes: with 60 pixels and few images the rest would be noise
 DIGITS = 3  # of what is fitted: further ones differ between processors
 
@@ -38,7 +40,8 @@ def tables(approved: Profile | None, rows: pd.DataFrame, pixels: np.ndarray, tas
 
     `pixels`: border and centre of each row, uint8 [N, 2, D]. `gain` is by how much an AUC is above the approved one
     beyond chance, 0 where none is approved; `unapproved` is the AUC where none is approved, 0.5 elsewhere. `lead` is by
-    how much the border tells a class better than the centre does, and than the approved border did.
+    how much the border tells a class better than the centre does, and than the approved border did. `place` is the AUC
+    of the one pixel of the border that tells it best (see `places`), 0.5 where one as good is approved.
     """
     is_used = rows["split"].notna().to_numpy()
     used = rows[is_used]
@@ -82,7 +85,10 @@ def _borders(
     border, centre = (probe(pixels[chosen, part], marks[chosen], unit) for part in (0, 1))
     accepted = np.array([approved.get(label, {}).get("border", 0.5) for label in classes])
     lead = np.maximum(border - np.maximum(centre, accepted), 0).round(DIGITS)
-    columns = [classes, border, centre, lead, marks.sum(axis=0)]
+    seen = places(pixels[chosen, 0], marks[chosen])
+    known = np.array([approved.get(label, {}).get("place", 0.5) for label in classes])
+    place = np.where(seen > known + MORE, seen, 0.5).round(DIGITS)
+    columns = [classes, border, centre, lead, place, marks.sum(axis=0)]
     return pd.DataFrame(dict(zip(BORDERS, columns, strict=True)))
 
 
@@ -139,6 +145,34 @@ def probe(pixels: np.ndarray, marks: np.ndarray, unit: np.ndarray) -> np.ndarray
     found[enough] = [directed_auc(*pair) for pair in zip(scores.T, known.T, strict=True)]
     at_least_chance: np.ndarray = np.maximum(found, 0.5).round(DIGITS)
     return at_least_chance
+
+
+def places(border: np.ndarray, marks: np.ndarray) -> np.ndarray:
+    """Return how well the one pixel that is best tells each class by its level: an AUC [K], 0.5 for small classes.
+
+    A stamp has one level in all images of a class, and what else lies there has any; so an image scores the higher the
+    nearer it is to the median of the class, and a grey stamp, which a linear model cannot see, is as plain as a white
+    one. `border` uint8 [N, D]; `marks` bool [N, K]. A level that is the background of the others counts as none.
+    """
+    found = np.full(marks.shape[1], 0.5)
+    for number in np.flatnonzero((marks.sum(axis=0) >= FEWEST) & ((~marks).sum(axis=0) >= FEWEST)):
+        of_class, others = border[marks[:, number]], border[~marks[:, number]]
+        levels = np.median(of_class, axis=0).astype(np.int16)
+        near = [_below(np.abs(each - levels)) for each in (of_class, others)]
+        auc = 1 - ((near[0][:, 1:] - near[0][:, :-1]) * (near[1][:, 1:] + near[1][:, :-1]) / 2).sum(axis=1)
+        shares = np.bincount(others.ravel(), minlength=256) / others.size
+        common = np.convolve(shares, np.ones(2 * NEAR + 1), "same")[levels]
+        found[number] = auc[common <= COMMON].max(initial=0.5)
+    return found
+
+
+def _below(distances: np.ndarray) -> np.ndarray:
+    """Return the share of the images [N, D] that are nearer than 0, 1, ... 256 levels: [D, 257], for each pixel."""
+    n, n_pixels = distances.shape
+    counts = np.bincount((distances + 256 * np.arange(n_pixels)).ravel(), minlength=256 * n_pixels)
+    cumulative = np.cumsum(counts.reshape(n_pixels, 256), axis=1) / n
+    found: np.ndarray = np.concatenate([np.zeros((n_pixels, 1)), cumulative], axis=1)
+    return found
 
 
 def _scores(seen: np.ndarray, marks: np.ndarray, unseen: np.ndarray) -> np.ndarray:

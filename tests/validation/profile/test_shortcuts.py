@@ -66,6 +66,29 @@ def test_probe_finds_a_stamp_and_nothing_else() -> None:
     assert (shortcuts.probe(stamped, marks, np.arange(600)) == found).all()
 
 
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_one_pixel_of_any_level_tells_its_class(level: int) -> None:
+    pixels, marks = pictures(0)
+    assert shortcuts.places(pixels, marks).max() < 0.65
+    stamped = pixels.copy()
+    stamped[marks[:, 1], 7] = level
+    found = shortcuts.places(stamped, marks)
+    score = -np.abs(stamped[:, 7].astype(float) - level)
+    assert found[1] == pytest.approx(roc_auc_score(marks[:, 1], score))
+    assert found[1] > 0.95
+    assert found[[0, 2]].max() < 0.85  # half of what they are told from is stamped
+
+
+def test_a_background_of_all_is_no_place_and_few_images_have_none() -> None:
+    """A digit that keeps clear of an edge has the level of the paper there: that is its shape, and no stamp."""
+    random = np.random.default_rng(0)
+    marks = np.eye(3, dtype=bool)[np.arange(600) % 3]
+    pixels = np.where(random.random((600, 60)) < 0.5, 0, random.integers(1, 256, (600, 60))).astype(np.uint8)
+    pixels[:, 7] = np.where(marks[:, 1], 0, 200)
+    assert shortcuts.places(pixels, marks)[1] < 0.7
+    assert (shortcuts.places(pixels[:24], marks[:24]) == 0.5).all()
+
+
 def test_what_only_a_group_has_is_not_learned() -> None:
     """Each group has a class and a border of its own, so that only a split through groups would tell the class."""
     random = np.random.default_rng(0)
