@@ -61,7 +61,7 @@ def _key(members: pd.DataFrame, p: Preparation) -> str:
 
 def _made_by(p: Preparation) -> list[str | int | None]:
     """Return what decides the pixels of an image, besides its bytes."""
-    return [p.height_px, p.width_px, p.colour, p.resize, p.reading.white_level, fingerprint.fingerprint(packing.CODE)]
+    return [p.height_px, p.width_px, p.colour, p.resize, p.white_level, fingerprint.fingerprint(packing.CODE)]
 
 
 def build(plans: list[Plan], paths: params.Paths, p: Preparation) -> tuple[list[str], int, int]:

@@ -80,7 +80,8 @@ class Preparation:
     width_px: int
     colour: Colour
     resize: Resize
-    reading: Reading = USUAL
+    max_pixels: int | None = None
+    white_level: int | None = None
 
 
 def reading(p: "params.Ingest") -> Reading:
@@ -90,9 +91,8 @@ def reading(p: "params.Ingest") -> Reading:
 
 def preparation(p: "params.Preprocess", ingest: "params.Ingest") -> Preparation:
     """Return how params.yaml has images prepared."""
-    return Preparation(
-        height_px=p.height_px, width_px=p.width_px, colour=p.colour, resize=p.resize, reading=reading(ingest)
-    )
+    size = {"height_px": p.height_px, "width_px": p.width_px}
+    return Preparation(**size, colour=p.colour, resize=p.resize, **vars(reading(ingest)))
 
 
 def decode(content: bytes, reading: Reading = USUAL) -> Image.Image:
@@ -298,15 +298,23 @@ def _clear(source: ImageFile.ImageFile) -> Any:
 
 
 def prepare(
-    content: bytes, *, height_px: int, width_px: int, colour: Colour, resize: Resize, reading: Reading = USUAL
+    content: bytes,
+    *,
+    height_px: int,
+    width_px: int,
+    colour: Colour,
+    resize: Resize,
+    max_pixels: int | None = None,
+    white_level: int | None = None,
 ) -> np.ndarray:
     """Return the `Pixels` [height_px, width_px, C] of an encoded image, brought to that size as fit.py says.
 
-    A JPEG that is large enough is decoded at a reduced scale. Antialiased bilinear interpolation. Raises `Undecodable`.
+    A JPEG that is large enough is decoded at a reduced scale. Antialiased bilinear interpolation. `max_pixels` and
+    `white_level` as in `Reading`. Raises `Undecodable`.
     """
     canvas = width_px, height_px
     with ExitStack() as turn:
-        with opened(content, reading) as source:
+        with opened(content, Reading(max_pixels=max_pixels, white_level=white_level)) as source:
             if source.format != "JPEG":  # whose EXIF data come before the pixels, and who may be decoded reduced
                 turn.enter_context(in_turn(source))
             turned = orientation(source)
@@ -317,7 +325,7 @@ def prepare(
             is_reduced = scale > 1 and source.draft(None, (source.width // scale, source.height // scale)) is not None
             if source.format == "JPEG":
                 turn.enter_context(in_turn(source))
-            shown = to_rgb(load(source, reading.white_level))
+            shown = to_rgb(load(source, white_level))
         if is_reduced:
             box = reduced(planned.box, size, scale, shown.size, turned)
         else:
@@ -326,9 +334,7 @@ def prepare(
         return _placed(shown, planned, box, canvas, colour)
 
 
-def prepare_decoded(
-    image: Image.Image, *, height_px: int, width_px: int, colour: Colour, resize: Resize, reading: Reading = USUAL
-) -> np.ndarray:
+def prepare_decoded(image: Image.Image, *, height_px: int, width_px: int, colour: Colour, resize: Resize) -> np.ndarray:
     """Return the `Pixels` [height_px, width_px, C] of an image that Pillow has already; it stays as it is.
 
     They are those of `prepare` unless that decodes at a reduced scale. Raises `Undecodable`.

@@ -117,7 +117,7 @@ def _scaled(box: Box, scale: float) -> tuple[int, int, int, int]:
 
 def laid_over(classifier: Classifier, explanation: Explanation, content: bytes) -> Image.Image:
     """Return the upright image, RGB and no larger than `SIDE_PX` a side, with its heat map over it."""
-    shown = decode.to_rgb(decode.decode(content, classifier.about.preprocessing.prepared().reading))
+    shown = decode.to_rgb(decode.decode(content, classifier.about.preprocessing.reading))
     heat = picture(classifier, explanation, side_px=SIDE_PX)
     scale = SIDE_PX / max(shown.size)
     size = heat.size if heat else (max(1, round(shown.width * scale)), max(1, round(shown.height * scale)))

@@ -13,7 +13,7 @@ from typing import Any
 
 from assay import labels
 from assay.errors import AssayError
-from assay.images.decode import Colour, Preparation, Reading
+from assay.images.decode import Colour, Reading
 from assay.images.fit import Resize
 from assay.labels import Task
 
@@ -23,7 +23,7 @@ ABOUT, GRAPH, REFERENCE, CANARY = "model.json", "model.onnx", "reference.npz", "
 
 @dataclass(frozen=True, kw_only=True)
 class Preprocessing:
-    """What images are made into, and the value that is white in grey ones of 16 bits."""
+    """What `decode.prepare` is to be told."""
 
     height_px: int
     width_px: int
@@ -31,12 +31,9 @@ class Preprocessing:
     resize: Resize
     white_level: int | None = None
 
-    def prepared(self, max_pixels: int | None = None) -> Preparation:
-        """Return what `decode.prepare` is to be told; `max_pixels`: what an image may have before it is decoded."""
-        reading = Reading(max_pixels=max_pixels, white_level=self.white_level)
-        return Preparation(
-            height_px=self.height_px, width_px=self.width_px, colour=self.colour, resize=self.resize, reading=reading
-        )
+    @property
+    def reading(self) -> Reading:
+        return Reading(white_level=self.white_level)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,7 +5,7 @@ Images are decoded as those that it was trained on, by assay/images/decode.py, s
 
 import io
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from itertools import islice
 from os import PathLike
 from typing import Any
@@ -102,14 +102,15 @@ class Model:
 
         `max_pixels`: what it may have before it is decoded.
         """
-        prepared = vars(self.about.preprocessing.prepared(max_pixels))
+        how = asdict(self.about.preprocessing)
         if isinstance(item, str | PathLike):
             item = places.read(str(item))
         if isinstance(item, Image.Image):
             item = _as_encoded(item)
         if isinstance(item, bytes):
-            return decode.prepare(item, **prepared)
-        return decode.prepare_decoded(_from_array(item) if isinstance(item, np.ndarray) else item, **prepared)
+            return decode.prepare(item, **how, max_pixels=max_pixels)
+        del how["white_level"]  # of pixels with 8 bits, as these are, it says nothing
+        return decode.prepare_decoded(_from_array(item) if isinstance(item, np.ndarray) else item, **how)
 
     def _pixels_or_problem(self, item: Item) -> np.ndarray | str:
         try:

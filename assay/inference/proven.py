@@ -31,7 +31,7 @@ def write(paths: params.Paths, index: Index, p: decode.Preparation) -> str:
         width_px=p.width_px,
         colour=p.colour,
         resize=p.resize,
-        white_level=p.reading.white_level,
+        white_level=p.white_level,
     )
     about = {
         "task": index.task,
@@ -58,7 +58,7 @@ def _difficult(
 ) -> Iterator[Question]:
     """Yield the difficult files, as they lie in the canary, with what Keras says of the pixels of training."""
     contents = difficult.files()
-    pixels = [decode.prepare(content, **vars(size.prepared())) for content in contents.values()]
+    pixels = [decode.prepare(content, **vars(size)) for content in contents.values()]
     says = export.keras_probabilities(
         network, [np.stack(pixels)], task=index.task, temperature=chosen.temperature.value
     )

@@ -307,9 +307,7 @@ def test_colour_of_sixteen_bits_is_refused_where_white_is_declared(colour_type: 
 
 def test_prepared_pixels_are_those_of_the_declared_white() -> None:
     content = png(16, 0, struct.pack(">2H", 2048, 4095))
-    found = decode.prepare(
-        content, height_px=1, width_px=2, colour="grey", resize="stretch", reading=decode.Reading(white_level=4095)
-    )
+    found = decode.prepare(content, height_px=1, width_px=2, colour="grey", resize="stretch", white_level=4095)
     assert found.ravel().tolist() == [128, 255]
 
 

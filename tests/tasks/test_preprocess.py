@@ -74,7 +74,7 @@ def test_no_shard_is_larger_than_asked_or_spans_two_batches(paths: params.Paths)
 
 def test_another_white_is_another_shard(paths: params.Paths) -> None:
     preprocess()
-    white = dataclasses.replace(PREPARED, reading=decode.Reading(white_level=4095))
+    white = dataclasses.replace(PREPARED, white_level=4095)
     keys = [{plan.key for plan in sharding.plan(planned(paths), each, 3)} for each in (PREPARED, white)]
     assert keys[0].isdisjoint(keys[1])
 

@@ -68,7 +68,7 @@ def _more(classifier: Classifier, found: explain.Explanation, pictures: Pictures
 
 def _preview(classifier: Classifier, content: bytes) -> str | None:
     """Return the image as a small one, where a browser would not show it, or not as the model sees it."""
-    reading = classifier.about.preprocessing.prepared().reading
+    reading = classifier.about.preprocessing.reading
     with decode.opened(content) as source:
         is_scaled = reading.white_level is not None and source.mode.startswith("I")
         if source.format in SHOWN_BY_BROWSERS and not is_scaled:
