@@ -28,6 +28,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: not {"flows", "whole"} & set(item.path.relative_to(ROOT).parts))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let what a test draws not hang on the tests before it, which are others in each run on two workers."""
+    if tensors := sys.modules.get("assay.training.tensors"):
+        tensors.draw_from(0)
+
+
 @pytest.fixture(scope="session")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder of `images`, and the `checkout` that works on it; `images` and `checkout` are copies of these."""

@@ -61,6 +61,8 @@ def test_networks_of_ours_answer_alike_with_their_normalisation_and_without_thei
     for layer in built.layers:  # as if trained: another mean and variance than 0 and 1
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.set_weights([value + 0.3 for value in layer.get_weights()])
+    logits = built.get_layer("logits")  # far apart, as those of a trained one are
+    logits.set_weights([200 * value for value in logits.get_weights()])
     keras_file.write(tmp_path / "model.keras", built, index.classes)
     model, pixels = keras_file.read(tmp_path / "model.keras"), tiny.pixels(channels=1)
     assert model.predict_on_batch(pixels).std(axis=0).max() > 0.001
