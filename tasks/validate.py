@@ -12,8 +12,6 @@ results.json holds, with `failures.csv` and the page beside it (assay/validation
     expectations  in the order of the suites
 """
 
-import pyarrow.parquet as pq
-
 from assay import files, params, progress
 from assay.dataset import manifest, splits
 from assay.dataset.originals import Originals
@@ -26,7 +24,7 @@ from assay.validation.profile import approved
 
 def main(p: params.Params) -> None:
     rows = manifest.read(p.paths.manifest)
-    pairs = pq.read_table(p.paths.pairs).to_pandas()
+    pairs = manifest.read_pairs(p.paths.pairs)
     task = manifest.task(p.paths.manifest)
     written = suites.read(p.paths.expectations, rules.OF_DATA)
     granted = waivers.read(p.paths.expectations, written)

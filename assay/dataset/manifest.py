@@ -87,6 +87,12 @@ def write_pairs(file: Path, pairs: pd.DataFrame) -> None:
     _write(file, pairs, PAIRS)
 
 
+def read_pairs(file: Path) -> pd.DataFrame:
+    """Return the near-duplicates; columns as in `PAIRS`, and none is turned where nothing looked for such yet."""
+    pairs = pq.read_table(file).to_pandas()
+    return pairs if "turned" in pairs else pairs.assign(turned="")
+
+
 def _write(file: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
     table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
     with files.replacing(file) as out:

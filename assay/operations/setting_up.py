@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
 from assay import files, params, passes, words
 from assay.dataset import manifest, relabels
 from assay.errors import AssayError
@@ -126,7 +124,7 @@ def suggest(p: params.Params) -> list[str]:
     """Write the suites for the images; return what was excused or lowered, and what to look at first."""
     from assay.validation import suggestion  # Great Expectations takes seconds to load
 
-    rows, pairs = manifest.read(p.paths.manifest), pq.read_table(p.paths.pairs).to_pandas()
+    rows, pairs = manifest.read(p.paths.manifest), manifest.read_pairs(p.paths.pairs)
     found = suggestion.suites_for(rows, pairs, manifest.task(p.paths.manifest), p, passes.today())
     suggestion.write(p.paths.expectations, found, overwrite=True)
     return [*found.said, "look at these three first:", *suggestion.first(found)]

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import pyarrow.parquet as pq
-
 from assay import params, passes
 from assay.dataset import manifest
 from assay.errors import AssayError
@@ -21,7 +19,7 @@ def check(paths: params.Paths) -> str:
         if passes.today() > waiver.until:
             raise AssayError(f"{waiver.where}: until: {waiver.until} is over; mend the data, or renew it")
     if granted and paths.manifest.exists():
-        pairs = pq.read_table(paths.pairs).to_pandas()
+        pairs = manifest.read_pairs(paths.pairs)
         task = manifest.task(paths.manifest)
         built = data_tables.build(manifest.read(paths.manifest), pairs, task)
         of_built = {(rule.suite, rule.rule) for rule in written if rule.table in built}
@@ -35,7 +33,7 @@ def suggest(p: params.Params, to: Path | None, *, overwrite: bool) -> str:
     """Return what was written, what was excused or lowered for it, and what to look at first."""
     if not p.paths.manifest.exists():
         raise AssayError(f"{p.paths.manifest} is missing: nothing was measured yet; run `dvc repro ingest`")
-    rows, pairs = manifest.read(p.paths.manifest), pq.read_table(p.paths.pairs).to_pandas()
+    rows, pairs = manifest.read(p.paths.manifest), manifest.read_pairs(p.paths.pairs)
     suggested = suggestion.suites_for(rows, pairs, manifest.task(p.paths.manifest), p, passes.today())
     written = suggestion.write(to or p.paths.expectations, suggested, overwrite=overwrite)
     said = [f"written for {len(rows):,} images: {', '.join(file.as_posix() for file in written)}", *suggested.said]

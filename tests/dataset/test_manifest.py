@@ -57,3 +57,13 @@ def test_equal_rows_in_another_order_give_equal_bytes(tmp_path: Path) -> None:
     manifest.write(tmp_path / "one.parquet", table())
     manifest.write(tmp_path / "other.parquet", table()[::-1])
     assert files.sha256(tmp_path / "one.parquet") == files.sha256(tmp_path / "other.parquet")
+
+
+def test_pairs_of_before_turned_ones_were_looked_for_are_read(tmp_path: Path) -> None:
+    pairs = pd.DataFrame(
+        {"path": ["a"], "partner": ["b"], "distance": [0.1], "one_group": [False], "turned": ["mirrored"]}
+    )
+    manifest.write_pairs(tmp_path / "now.parquet", pairs)
+    pairs.drop(columns="turned").to_parquet(tmp_path / "before.parquet")
+    assert manifest.read_pairs(tmp_path / "now.parquet").equals(pairs)
+    assert manifest.read_pairs(tmp_path / "before.parquet").equals(pairs.assign(turned=""))
