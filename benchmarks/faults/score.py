@@ -11,14 +11,14 @@ NEAR, FAR = ("q60", "scale", "bright", "blur", "noise"), ("crop3", "crop10", "sh
 TURNED = ("flip", "rot90")  # of two labels no pair: an arrow to the left is one to the right
 # The share of the images of a fault that must be named: all, but for these; None: measured, no more.
 BAR: dict[str, float | None] = {
-    **dict.fromkeys(["dark", "bright", "half_grey", "blur_strong"], 0.9),
+    **dict.fromkeys(["dark", "bright", "washed", "half_grey", "blur_strong", "noise", "ood_text", "ood_noise"], 0.9),
     **{f"{kind} {way}": 0.9 for kind in faults.RELATIONS for way in NEAR},
     **{f"batch_{name}": 0.9 for name in faults.DRIFTS},
     **dict.fromkeys(["shortcut_size", "shortcut_stamp"], 0.9),
     **{f"{kind} {way}": None for kind in faults.RELATIONS for way in FAR},
     **{f"{kind} {way}": None if kind == "conflict" else 0.9 for kind in faults.RELATIONS for way in TURNED},
-    **dict.fromkeys(["dark_mild", "washed", "blur_mild", "noise", "inverted", "occluded", "rot90", "jpeg_q5"]),
-    **dict.fromkeys(["ood_text", "ood_noise", "bgr", "grey_in_rgb", "partial_eoi"]),
+    **dict.fromkeys(["dark_mild", "blur_mild", "inverted", "occluded", "rot90", "jpeg_q5"]),
+    **dict.fromkeys(["bgr", "grey_in_rgb", "partial_eoi"]),
     **dict.fromkeys(["label_flip_5", "label_flip_10", "label_flip_20", "class_rare", "batch_prior"]),
     **dict.fromkeys(["shortcut_gain", "shortcut_jpeg_q50"]),
 }

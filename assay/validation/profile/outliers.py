@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 
 QUARTILE, TWENTIETH = 0.6745, 1.6449  # where a normal distribution has them, in standard deviations
-LEAST = {"clipped": 0.07, "low_entropy": 0.2, "partial": 0.02, "odd_aspect": np.log(2) / 5, "odd_size": np.log(4) / 5}
+LEAST = {"clipped": 0.084, "low_entropy": 0.2, "partial": 0.02, "odd_aspect": np.log(2) / 5, "odd_size": np.log(4) / 5}
 LEAST_OF_LOGARITHMS = 0.1
 TENTH = 1.2816  # where a normal distribution has it
 # A score, and the distance that it has, the limit of the rule, where those beyond it are a kind of their own.
