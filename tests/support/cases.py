@@ -315,7 +315,7 @@ CASES = {
         for rule, column, limit, changes in [
             ("not dark", "dark", f"6{MOSTLY}", {"p99": 100, "p1": 0}),
             ("not bright", "bright", f"5{MOSTLY}", {"p50": 200, "brightness": 200.0}),
-            ("not clipped", "clipped", f"5{MOSTLY}", {"clipped_share": 0.4}),
+            ("not clipped", "clipped", f"5{MOSTLY}", {"clipped_share": 0.5}),
             ("not washed out", "washed_out", f"4.5{MOSTLY}", {"p1": 150}),
             ("not empty", "low_entropy", f"5.5{MOSTLY}", {"entropy": 3.0}),
             ("not blurred", "blurred", 4.1, {"sharpness": 5.0}),

@@ -14,16 +14,13 @@ from threadpoolctl import threadpool_limits
 MIDDLE = 127.5
 FOLDS = 5
 SAMPLE, BLOCK = 5_000, 100_000  # images that are fitted to at most, and scored at once
-RIDGES = (
-    1.0,
-    0.3,
-    0.1,
-    0.01,
-)  # of the mean square of a number: the weights of neighbouring pixels would grow without it
+# Of the mean square of a number, fit by fit: without it the weights of neighbouring pixels would grow.
+RIDGES = (1.0, 0.3, 0.1, 0.01)
 MANY = 50  # images; of fewer nothing is told
-NEAR, FAR = 0.25, 0.3  # of the median distance from 0: on no side, and clearly on one
+NEAR, FAR = 0.25, 0.6  # of the median distance from 0: on no side; and surely on one
 FEW = 0.03  # of the images may be so near, in a set in which the others can be told
 MOST = 0.4  # of the images that are told; of two halves nobody knows which is wrong
+LEAST = 0.05  # of the images are nearer to 0 than one on the other side that is told, unless it is surely there
 DIGITS = 3  # of a score: further ones differ between processors
 INVERTED = "like the others once inverted"
 EXCHANGED = "like the others once red and blue are exchanged"
@@ -70,8 +67,9 @@ def opposite(numbers: np.ndarray, among: np.ndarray, origin: float = 0.0) -> np.
     if np.count_nonzero(among) < MANY:
         return none
     score = sides(numbers, among, origin)
-    is_told = score < -FAR
-    is_clear = (np.abs(score[among]) < NEAR).mean() <= FEW and is_told[among].mean() <= MOST
+    usual = np.abs(score[among])
+    is_told = score < -np.clip(np.quantile(usual, LEAST), NEAR, FAR)
+    is_clear = (usual < NEAR).mean() <= FEW and is_told[among].mean() <= MOST
     return is_told if is_clear else none
 
 
