@@ -21,7 +21,7 @@ class Case:
     """Images with labels, groups and splits, and what of params.yaml is other than the recipe."""
 
     images: list[np.ndarray]  # uint8 [H, W] or [H, W, 3]
-    rows: pd.DataFrame  # label, group, split
+    rows: pd.DataFrame  # label, truth (of a label that a fault changes), group, split
     changes: dict[str, Any]
     network: str = ""  # code of networks/own.py
 
@@ -39,7 +39,7 @@ def digits() -> tuple[list[np.ndarray], list[str], list[str]]:
 
 def of_folder(folder: Path) -> tuple[list[np.ndarray], list[str], list[str]]:
     """Return images at `SIDE_PX`, labels and groups; `NAME__GROUP.png` is of a group, others each by itself."""
-    listed = sorted(path for path in folder.glob("*/*") if path.suffix in (".png", ".jpg"))
+    listed = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in (".png", ".jpg"))
     chosen = sorted(np.random.default_rng(0).permutation(len(listed))[:MOST_IMAGES])
     images = [np.asarray(Image.open(listed[n]).resize((SIDE_PX, SIDE_PX))) for n in chosen]
     groups = [listed[n].stem.partition("__")[2] or str(n) for n in chosen]
@@ -48,7 +48,7 @@ def of_folder(folder: Path) -> tuple[list[np.ndarray], list[str], list[str]]:
 
 def healthy(name: str, seed: int) -> Case:
     images, labels, groups = digits() if name == "digits" else of_folder(Path(name))
-    rows = pd.DataFrame({"label": labels, "group": groups, "split": "train"})
+    rows = pd.DataFrame({"label": labels, "truth": labels, "group": groups, "split": "train"})
     split = GroupShuffleSplit(1, train_size=SHARES["train"], random_state=seed)
     _, rest = next(split.split(rows, groups=rows["group"]))
     part = GroupShuffleSplit(1, train_size=SHARES["val"] / (SHARES["val"] + SHARES["test"]), random_state=seed)
@@ -66,5 +66,5 @@ def write(folder: Path, case: Case) -> Path:
     paths = [f"{number:05}.png" for number in range(len(case.images))]
     for path, image in zip(paths, case.images, strict=True):
         Image.fromarray(image).save(folder / path)
-    case.rows.assign(path=paths).to_csv(folder / "table.csv", index=False)
+    case.rows.drop(columns="truth").assign(path=paths).to_csv(folder / "table.csv", index=False)
     return folder / "table.csv"

@@ -19,6 +19,8 @@ P = params.load(ROOT / "params.yaml")
 CLASSES = tuple("abcde")
 RECORD: dict[str, Any] = {
     "task": "single_label",
+    "n_classes": len(CLASSES),
+    "n_images": {"train": 1000, "val": 200, "test": 400},
     "guessing": float(np.log(len(CLASSES))),
     "kept": {"epoch": 3, "rule": "best"},
     "path": 2.4,
@@ -97,6 +99,7 @@ def sound(*, accuracy: float = 0.97, n_test: int = 400, **record: Any) -> Eviden
         train=P.train,
         register=P.register,
         rows=rows,
+        pixels=rng.integers(0, 256, (len(rows), 2, 60)).astype(np.uint8),
         pairs=pd.DataFrame({"path": [], "partner": []}, dtype=str),
         failed=(),
         record=copy.deepcopy(RECORD) | record,

@@ -20,6 +20,7 @@ def scaling(evidence: Evidence) -> Finding | None:
     """The network's real input: a deviation far from 1, or a mean far from 0 in deviations."""
     if not evidence.record:
         return None
+    p = evidence.train
     mean, deviation = (readings.number(evidence.record["input"][name]) for name in ("mean", "deviation"))
     if deviation > DEVIATION[1]:
         wrong = "the pixels are unscaled, as 0 to 255"
@@ -33,8 +34,8 @@ def scaling(evidence: Evidence) -> Finding | None:
         "scaling",
         f"the first kernel is given numbers of mean {mean:.3g} and deviation {deviation:.3g}; a deviation from "
         f"{DEVIATION[0]:g} to {DEVIATION[1]:g} is usual: {wrong}",
-        change={} if evidence.train.scale == "standard" else {"train.scale": "standard"},
-        look=f"the network {evidence.train.network!r}: the model scales its pixels itself, so nothing else may",
+        change={} if recipes.is_own(p) or p.scale == "standard" else {"train.scale": "standard"},
+        look=f"the network {p.network!r}: the model scales its pixels itself, so nothing else may",
     )
 
 
@@ -77,10 +78,10 @@ RULES: Mapping[str, Callable[[Evidence], Finding | None]] = {
         held_out.label_map,
         data.conflicting_labels,
         data.leakage,
+        data.shortcut,  # before what a border that test does not have looks like
         held_out.foreign_test,
         imbalance,
         scaling,
-        data.shortcut,
         data.gate,
         held_out.small_test,
         held_out.used_test,

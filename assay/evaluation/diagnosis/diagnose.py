@@ -17,7 +17,8 @@ EXPLAINS = {
     "imbalance": ("overfitting", "label_noise"),
     "shortcut": ("overfitting",),
     "leakage": (),
-    "label_noise": ("overfitting", "model_too_small"),
+    "label_noise": ("overfitting",),
+    "too_few_images": ("overfitting", "label_noise"),
 }
 
 
@@ -41,11 +42,11 @@ def diagnose(evidence: Evidence, others: Mapping[str, Finding | None] | None = N
 
 
 def _unexplained(found: list[Finding]) -> list[Finding]:
-    """Return the findings that no other one explains: of symptoms that explain all, only the first asked."""
+    """Return the findings that no other one explains; what is sure explains what is only said where nothing else is."""
     explained = {cause for each in found for cause in EXPLAINS.get(each.cause, ())}
-    if any(each.cause != "stopped" and each.kind == "symptom" and each.is_confident for each in found):
-        explained |= {"model_too_small", "stopped"}
-    return [each for each in found if each.cause not in explained]
+    told = [each for each in found if each.kind == "symptom" and each.is_confident and each.cause != "stopped"]
+    last = [each for each in found if each.cause == "stopped" or (each.cause == "model_too_small" and each not in told)]
+    return [each for each in found if each.cause not in explained and not (told and each in last)]
 
 
 def lines(diagnosis: Diagnosis) -> list[str]:

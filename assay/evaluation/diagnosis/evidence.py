@@ -59,6 +59,7 @@ class Evidence:
     train: params.Train
     register: params.Register
     rows: pd.DataFrame  # of the manifest: `COLUMNS`
+    pixels: np.ndarray  # uint8 [N, 2, 60]: border and centre of each row
     pairs: pd.DataFrame  # near-duplicates: path and partner
     failed: tuple[Mapping[str, Any], ...]  # expectations of the data that failed
     record: Mapping[str, Any] | None  # record.json of a training, or what one left that was stopped
@@ -79,6 +80,7 @@ def read(p: params.Params, what: What) -> Evidence:
         train=p.train,
         register=p.register,
         rows=rows,
+        pixels=manifest.read_pixels(p.paths.manifest),
         pairs=pairs,
         failed=tuple(each for each in said["expectations"] if not each["success"]),
         record=stopped["record"] if stopped else whole,

@@ -1,11 +1,13 @@
 """Symptoms of what was learnt: does it fit the train images, does it hold for new ones, and are their labels right?"""
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
+from assay import words
 from assay.evaluation import label_errors
-from assay.evaluation.diagnosis import readings, recipes
+from assay.evaluation.diagnosis import optimising, readings, recipes
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding, symptom
 from assay.evaluation.diagnosis.readings import Record
@@ -64,33 +66,79 @@ def backbone_destroyed(evidence: Evidence, record: Record) -> Finding | None:
     )
 
 
-def overfitting(evidence: Evidence, record: Record) -> Finding | None:
-    """A gap between train and new images. How large a sound one is differs from set to set: never more than a hint."""
+def too_few_images(evidence: Evidence, record: Record) -> Finding | None:
+    """Hardly any images of a class, learnt by heart; or not learnt at all, for few images are few steps too."""
+    p, n, gap = evidence.train, readings.per_class(record), _gap(evidence)
+    early = readings.is_early(record) and readings.first(record) >= optimising.SLOW
+    if not readings.are_few(record, p) or not (early or (gap and gap.is_large)):
+        return None
+    seen = f"{n:.0f} train images for each class, of fewer than {readings.FEW} hardly any network learns from nothing; "
+    look = "more images of each class, or a backbone that has learnt from others (`assay models`)"
+    if early:
+        epochs = {"train.epochs": 3 * p.epochs}
+        said = f"all steps moved the kernels by {record['path']:.2g} of their size, the least is {readings.PATH:g}"
+        return symptom(
+            "too_few_images", seen + said, epochs, certainty="possible", look=look, alike=("too_few_epochs",)
+        )
+    assert gap
+    return symptom("too_few_images", seen + gap.said, recipes.stronger(p), look=look)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap:
+    """Accuracy on train and on new images."""
+
+    known: float
+    held: float
+    error: float  # standard error of their difference
+
+    @property
+    def is_large(self) -> bool:
+        return self.known - self.held > max(GAP, GAP_ERRORS * self.error)
+
+    @property
+    def said(self) -> str:
+        return f"accuracy is {self.known:.1%} on train and {self.held:.1%} on val and test together"
+
+
+def _gap(evidence: Evidence) -> Gap | None:
     run = evidence.run
     if not run:
         return None
-    new = np.concatenate([run.val.right, run.test.right])
     n = run.val.accuracy.n_effective + run.test.accuracy.n_effective
-    known, held = float(run.train.right.mean()), float(new.mean())
+    known, held = float(run.train.right.mean()), float(np.concatenate([run.val.right, run.test.right]).mean())
     error = math.sqrt(max(held * (1 - held), 1e-4) / n + max(known * (1 - known), 1e-4) / len(run.train.right))
-    if known - held <= max(GAP, GAP_ERRORS * error):
+    return Gap(known=known, held=held, error=error)
+
+
+def overfitting(evidence: Evidence, record: Record) -> Finding | None:
+    """A gap between train and new images. How large a sound one is differs from set to set: never more than a hint."""
+    gap = _gap(evidence)
+    if not gap or not gap.is_large:
         return None
     return Finding(
         cause="overfitting",
         kind="symptom",
         certainty="possible",
-        seen=(
-            f"accuracy is {known:.1%} on train and {held:.1%} on val and test together; a light change of the image "
-            f"turns {record['lightly']['flips']:.0%} of the answers on val"
-        ),
+        seen=(f"{gap.said}; a light change of the image turns {record['lightly']['flips']:.0%} of the answers on val"),
         change=recipes.against_overfitting(evidence.train),
-        alike=("augmentation_too_weak", "model_too_large", "too_few_images"),
+        alike=("augmentation_too_weak", "model_too_large", "too_few_images", "label_noise"),
     )
 
 
 def model_too_small(evidence: Evidence, record: Record) -> Finding | None:
-    """A loss on train that stays high, with nothing else to explain it."""
+    """A loss on train that stays high, with nothing else to explain it, or a network that is narrower than any."""
+    p = evidence.train
     if readings.fit(record) <= UNFITTED:
+        return None
+    if recipes.is_narrow(p):
+        return symptom(
+            "model_too_small",
+            f"the last block has {words.counted(p.filters[-1], 'filter')}, the least of any network in use is "
+            f"{recipes.NARROW}, and the loss on train is {readings.fit(record):.0%} of that of guessing",
+            recipes.wider(p),
+        )
+    if readings.is_early(record) and readings.are_few(record, p):  # few images are few steps
         return None
     return Finding(
         cause="model_too_small",
@@ -100,6 +148,6 @@ def model_too_small(evidence: Evidence, record: Record) -> Finding | None:
             f"the loss on train is {readings.fit(record):.0%} of that of guessing, the limit is {UNFITTED:.0%}, and no "
             "setting of the training explains it"
         ),
-        change=recipes.filters(evidence.train, 2),
+        change=recipes.wider(p),
         alike=("augmentation_too_strong", "rate_too_low", "too_few_epochs", "label_noise"),
     )

@@ -1,12 +1,14 @@
 """Symptoms of how a network learns: its rate, its epochs, its batches, and whether all of it takes part."""
 
+from assay import params
 from assay.evaluation.diagnosis import readings, recipes
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding, symptom
 from assay.evaluation.diagnosis.readings import UNFIT, Record
 
 GROWN = 3.0  # times the size that a kernel began with, in the middle of all kernels
-SLOW = 1.5e-3  # of the size of the kernels, what a step of the first epoch changes
+SLOW, SOUND = 1.5e-3, 1e-2  # of the size of the kernels, what a step of the first epoch changes: the least, and usual
+MOST = 1000.0  # times the rate, that one change is
 FEWEST_BATCH = 8  # images, with batch normalisation
 DEAD, VANISHED = 0.25, 0.02  # channels of a layer; gradient to weight of the least moved kernel to that of the last
 
@@ -19,7 +21,7 @@ def rate_too_high(evidence: Evidence, record: Record) -> Finding | None:
     return symptom(
         "rate_too_high",
         f"the kernels have grown {grown:.1f}-fold (median), sound runs stay below {GROWN:g}; the rate is {rate:g}",
-        recipes.learning_rate(evidence.train, 1 / (10 if grown > 3 * GROWN else 3)),
+        recipes.learning_rate(evidence.train, 1 / min(grown, MOST), digits=1),
     )
 
 
@@ -33,22 +35,25 @@ def rate_too_low(evidence: Evidence, record: Record) -> Finding | None:
         "rate_too_low",
         f"a step changes the kernels by {first:.1e} of their size and all steps together by {record['path']:.2g}, "
         f"the least is {SLOW:g} and {readings.PATH:g}; the rate is {rate:g}",
-        recipes.learning_rate(evidence.train, min(30, max(3, 3 * SLOW / max(first, 1e-9))), digits=1),
+        recipes.learning_rate(evidence.train, min(MOST, SOUND / max(first, 1e-9)), digits=1),
     )
 
 
 def too_few_epochs(evidence: Evidence, record: Record) -> Finding | None:
-    """A run that ends while the train images are not fitted and the kernels have hardly moved."""
-    first = readings.first(record)
-    if not readings.is_early(record) or first < SLOW:
+    """A run that ends while the train images are not fitted and the kernels have hardly moved.
+
+    A narrow network, and one that is shown few images, ends so after any number of epochs.
+    """
+    first, p = readings.first(record), evidence.train
+    if not readings.is_early(record) or first < SLOW or recipes.is_narrow(p) or readings.are_few(record, p):
         return None
     epochs = len(record["epochs"])
-    named = {"train.max_epochs": None} if evidence.train.max_epochs else {}
+    named = {"train.max_epochs": None} if p.max_epochs else {}
     return symptom(
         "too_few_epochs",
         f"{epochs} epochs moved the kernels by {record['path']:.2g} of their size, the least is {readings.PATH:g}, "
         f"and the loss on train is {readings.fit(record):.0%} of that of guessing",
-        {"train.epochs": max(3 * evidence.train.epochs, 10)} | named,
+        {"train.epochs": max(3 * p.epochs, 10)} | named,
     )
 
 
@@ -71,11 +76,14 @@ def dead_units(evidence: Evidence, record: Record) -> Finding | None:
     if not shares or max(shares.values()) <= DEAD or readings.fit(record) <= UNFIT:
         return None
     layer = max(shares, key=lambda name: shares[name])
-    change = {"train.activation": "leaky_relu"} if evidence.train.activation == "relu" else {}
+    p, change = evidence.train, {}
+    if not recipes.is_own(p):
+        change = {"train.activation": "leaky_relu"} if p.activation == "relu" else recipes.learning_rate(p, 1 / 3)
     return symptom(
         "dead_units",
         f"{shares[layer]:.0%} of the channels of layer {layer} are 0 for every image; the limit is {DEAD:.0%}",
-        change or recipes.learning_rate(evidence.train, 1 / 3),
+        change,
+        look="" if change else _own(p),
     )
 
 
@@ -87,12 +95,17 @@ def vanishing_gradients(evidence: Evidence, record: Record) -> Finding | None:
     least, (*_, last) = min(slopes, key=lambda name: slopes[name]), slopes.values()
     if slopes[least] >= VANISHED * last:
         return None
-    change = (
-        {"train.normalisation": "batch"} if evidence.train.normalisation == "none" else {"train.activation": "relu"}
-    )
+    p, change = evidence.train, {}
+    if not recipes.is_own(p):
+        change = {"train.normalisation": "batch"} if p.normalisation == "none" else {"train.activation": "relu"}
     return symptom(
         "vanishing_gradients",
         f"the gradient of kernel {least}, to its size, is {slopes[least] / max(last, 1e-30):.2g} of that of the last "
         f"one; the limit is {VANISHED:g}",
         change,
+        look="" if change else _own(p),
     )
+
+
+def _own(p: params.Train) -> str:
+    return f"networks/{p.network}.py: normalisation behind each kernel, relu or leaky_relu, fewer layers"

@@ -73,7 +73,7 @@ def _changes(p: params.Train) -> dict[str, recipes.Change]:
         "augmentation_too_weak": recipes.stronger(p),
         "augmentation_too_strong": recipes.weaker(p),
         "model_too_large": recipes.filters(p, 1 / 2),
-        "model_too_small": recipes.filters(p, 2),
+        "model_too_small": recipes.wider(p),
         "dropout_too_strong": {"train.dropout": 0.2} if p.dropout > 0.2 else {},
         "penalty_too_strong": {"train.l2": 0} if p.l2 else {},
     }

@@ -10,9 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from assay import params
+from assay.training import catalogue
+
 Record = Mapping[str, Any]  # record.json
 
 PATH, UNFIT = 0.5, 0.1  # sum of all steps to the size of the kernels; loss on train to that of guessing: not fitted yet
+FEW = 30  # train images of a class
 LEAST_PLAIN = 0.1  # above chance, that is most like its own class before augmentation: of less nothing can be lost
 
 
@@ -46,6 +50,16 @@ def left(record: Record) -> float | None:
 def first(record: Record) -> float:
     """Return what a step of the first epoch changes the kernels by, to their size."""
     return number(record["epochs"][0]["update_ratio"]) if record["epochs"] else float("inf")
+
+
+def per_class(record: Record) -> float:
+    """Return how many train images there are for each class."""
+    return float(record["n_images"]["train"] / record["n_classes"])
+
+
+def are_few(record: Record, p: params.Train) -> bool:
+    """Say whether there are too few images of a class to learn from nothing; a backbone needs fewer."""
+    return per_class(record) < FEW and p.network not in catalogue.BACKBONES
 
 
 def is_early(record: Record) -> bool:

@@ -8,6 +8,7 @@ from assay.training import catalogue
 STRONGER = {"none": "light", "light": "medium", "medium": "strong"}
 WEAKER = {"strong": "light", "medium": "light", "light": "none"}
 BALANCED = {"none": "balanced", "balanced": "oversample"}  # where neither helps, images do
+USUAL, NARROW = (16, 32, 64), 8  # filters of each block; fewer of the last block are too few for anything
 PRESET_OR_PLACE = ("preset", "flip")  # of `train.augment`: all else names a strength
 
 Change = dict[str, Any]  # by dotted key
@@ -28,6 +29,21 @@ def stronger(p: params.Train) -> Change:
 def against_overfitting(p: params.Train) -> Change:
     """Return stronger augmentation, or a stronger decay where there is none."""
     return stronger(p) or {"train.weight_decay": max(0.01, 10 * p.weight_decay)}
+
+
+def is_own(p: params.Train) -> bool:
+    """Say whether the network is a file of one's own, which may read nothing of the recipe."""
+    return p.network not in (*catalogue.networks(), *catalogue.BACKBONES)
+
+
+def wider(p: params.Train) -> Change:
+    """Return twice the filters, or of a narrow network those of the recipe that Assay comes with."""
+    return {"train.filters": list(USUAL)} if is_narrow(p) else filters(p, 2)
+
+
+def is_narrow(p: params.Train) -> bool:
+    """Say whether the last block has fewer filters than any network in use."""
+    return p.network in catalogue.networks() and p.filters[-1] < NARROW
 
 
 def filters(p: params.Train, factor: float) -> Change:

@@ -7,19 +7,23 @@ from assay.evaluation.diagnosis.readings import Record
 
 DROPPED, AUGMENTED = 0.1, 0.08  # loss that dropout, and augmentation, add, to that of guessing
 LEFT, UNFITTED, LOST = 0.35, 0.3, 0.6  # of what tells classes apart in pixels is left; losses to that of guessing
+HEAVY = 0.8  # share of the features that dropout takes: no published recipe takes so many
 SHRUNK = 0.5  # times the size that the kernels began with
 
 
 def dropout_too_strong(evidence: Evidence, record: Record) -> Finding | None:
-    """Dropout that adds a loss which the network can't work off."""
-    added = readings.added(record, "dropout")
-    if added <= DROPPED or readings.is_early(record):
+    """Dropout that adds a loss which the network can't work off; the heaviest adds none, for nothing is learnt."""
+    added, fit, dropout = readings.added(record, "dropout"), readings.fit(record), evidence.train.dropout
+    heavy = dropout >= HEAVY and fit > UNFITTED
+    if (added <= DROPPED or readings.is_early(record)) and not heavy:
         return None
+    said = f"with dropout the loss on train is higher by {added:.0%} of that of guessing, the limit is {DROPPED:.0%}"
+    if added <= DROPPED:
+        said = f"the loss on train is {fit:.0%} of that of guessing; of {HEAVY:.0%} and more hardly anything is learnt"
     return symptom(
         "dropout_too_strong",
-        f"with dropout the loss on train is higher by {added:.0%} of that of guessing, the limit is {DROPPED:.0%}; it "
-        f"drops {evidence.train.dropout:.0%}",
-        {"train.dropout": round(min(0.3, evidence.train.dropout / 2), 2)},
+        f"{said}; it drops {dropout:.0%}",
+        {"train.dropout": round(min(0.3, dropout / 2), 2)},
     )
 
 

@@ -29,11 +29,12 @@ RULES: Mapping[str, Callable[[Evidence, Record], Finding | None]] = {
         regularising.penalty_too_strong,
         regularising.augmentation_too_strong,
         optimising.rate_too_low,
+        generalising.too_few_images,
         optimising.too_few_epochs,
+        generalising.model_too_small,
         generalising.label_noise,
         generalising.backbone_destroyed,
         generalising.overfitting,
-        generalising.model_too_small,
         stopped,
     )
 }

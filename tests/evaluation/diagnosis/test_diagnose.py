@@ -193,12 +193,77 @@ def test_file_with_two_labels_is_shown_once_with_both() -> None:
     sound = made.sound()
     train = sound.rows[sound.rows["split"] == "train"].head(30)
     again = train.assign(label="other", path="copy/" + train["path"])
-    evidence = dataclasses.replace(sound, rows=pd.concat([sound.rows, again], ignore_index=True))
+    rows, pixels = pd.concat([sound.rows, again], ignore_index=True), np.concatenate([sound.pixels, sound.pixels[:30]])
+    evidence = dataclasses.replace(sound, rows=rows, pixels=pixels)
     found = diagnose.diagnose(evidence)
     pixels = {name: np.zeros((8, 8, 1), np.uint8) for name in drawn.wanted(found)}
     shown = drawn.cards(found, evidence, pixels)[0].images
     assert len({name for name, _, _ in shown}) == len(shown) == 24
     assert all(label.endswith(" and other") or label.startswith("other and ") for _, _, label in shown)
+
+
+def framed(evidence: Evidence, *splits: str) -> Evidence:
+    """Give the border of the images of these splits the grey of their class; their centres tell the class to all."""
+    pixels, numbers = evidence.pixels.copy(), pd.factorize(evidence.rows["label"])[0]
+    pixels[:, 1] = np.random.default_rng(1).integers(0, 256, (len(made.CLASSES), 60))[numbers]
+    has = evidence.rows["split"].isin(splits).to_numpy()
+    pixels[has, 0] = 40 * numbers[has, None]
+    return dataclasses.replace(evidence, pixels=pixels)
+
+
+def test_border_that_gives_the_class_away_in_train_and_val_alone_is_a_shortcut() -> None:
+    evidence = framed(made.sound(), "train", "val")
+    found = diagnose.diagnose(evidence).findings[0]
+    assert (found.cause, found.certainty) == ("shortcut", "certain")
+    assert "name 100% of the val images rightly and" in found.seen
+    assert named(framed(made.sound(), "train", "val", "test")) == []  # that is for `validate` to say
+    both = made.answered(
+        with_rows(evidence, foreign), test=made.split(np.arange(400) % 5, made.right(400, 0.6), "test")
+    )
+    assert named(both)[:2] == ["shortcut", "foreign_test"]
+
+
+def few(evidence: Evidence, n_train: int) -> Evidence:
+    return made.recorded(evidence, n_images={"train": n_train})
+
+
+def test_few_images_are_not_taken_for_few_epochs_or_for_overfitting_alone() -> None:
+    """Few images are few steps: after any number of epochs the kernels have hardly moved."""
+    (found,) = diagnose.diagnose(few(first_step(made.sound(), 8e-3), 50)).findings
+    assert (found.cause, found.certainty, found.alike) == ("too_few_images", "possible", ("too_few_epochs",))
+    by_heart = diagnose.diagnose(few(overfitted(made.sound()), 50)).findings
+    assert [(each.cause, each.certainty) for each in by_heart] == [("too_few_images", "likely")]
+    assert named(few(made.sound(), 50)) == []  # what is learnt from few is no fault
+    assert named(few(overfitted(made.sound()), 5000)) == ["overfitting"]
+    assert named(few(first_step(made.sound(), 4e-4), 50)) == ["rate_too_low"]
+
+
+def test_narrow_network_and_heaviest_dropout_are_named_whatever_the_steps_were() -> None:
+    slow = first_step(made.sound(), 8e-3)
+    (found,) = diagnose.diagnose(made.trained(slow, filters=(2, 2))).findings
+    assert (found.cause, found.is_confident) == ("model_too_small", True)
+    assert found.change == {"train.filters": [16, 32, 64]}
+    (found,) = diagnose.diagnose(made.trained(unfit(made.sound(), 1.5), dropout=0.97)).findings
+    assert (found.cause, found.change) == ("dropout_too_strong", {"train.dropout": 0.3})
+    assert named(made.trained(made.sound(), dropout=0.97, filters=(2,))) == []  # digits are learnt with it
+
+
+@given(st.floats(1e-7, 1e-3), st.floats(3.1, 1e4))
+def test_rate_that_is_advised_takes_steps_of_a_sound_size(first: float, grown: float) -> None:
+    """A step of Adam's is as its rate, and so is what the kernels grow by."""
+    rate = made.P.train.learning_rate
+    low = diagnose.diagnose(first_step(made.sound(), first)).findings[0].change["train.learning_rate"]
+    assert 5e-3 < first * low / rate < 2e-2 or low / rate == pytest.approx(1000, rel=0.3)
+    high = made.recorded(unfit(made.sound(), 0.4), kernels=kernels(grown))
+    less = diagnose.diagnose(high).findings[0].change["train.learning_rate"]
+    assert 0.6 < grown * less / rate < 1.6 or rate / less == pytest.approx(1000, rel=0.3)
+
+
+def test_network_of_ones_own_is_advised_nothing_that_it_does_not_read() -> None:
+    for cause in ("scaling", "vanishing_gradients", "dead_units"):
+        first = diagnose.diagnose(made.trained(FAULTS[cause](made.sound()), network="mine")).findings[0]
+        assert (first.cause, first.change) == (cause, {})
+        assert "mine" in first.look
 
 
 def test_gradient_may_vanish_in_the_middle() -> None:

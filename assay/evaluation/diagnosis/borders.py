@@ -1,0 +1,56 @@
+"""What the border of a picture says of its class, by the pixels that `ingest` kept of border and centre."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from assay.evaluation.diagnosis.evidence import Evidence
+
+NEAREST = 5  # images that are asked for the class
+KNOWN, ASKED, FEWEST = 2000, 500, 20  # images of train, and of each split that is held against them
+AHEAD, ALIKE = 0.2, 0.1  # shares: the border tells so much more on val than on test, and the centre no more than that
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """Shares of images whose class most of the nearest train images have, by these pixels alone."""
+
+    border: tuple[float, float]  # on val, on test
+    centre: tuple[float, float]
+
+    @property
+    def is_broken(self) -> bool:
+        """Say whether the border gives classes away on val and not on test, which by their centres are alike."""
+        of_border, of_centre = (each[0] - each[1] for each in (self.border, self.centre))
+        return of_border > AHEAD and of_centre < ALIKE
+
+
+def told(evidence: Evidence) -> Told | None:
+    """Return what border and centre tell; None where there are too few images, or several classes an image."""
+    rows, pixels = evidence.rows, evidence.pixels
+    if (evidence.record or {}).get("task") == "multi_label":
+        return None
+    numbers = pd.factorize(rows["label"], sort=True)[0]
+    of = {name: np.flatnonzero((rows["split"] == name) & (numbers >= 0)) for name in ("train", "val", "test")}
+    if min(len(places) for places in of.values()) < FEWEST:
+        return None
+    known = _some(of["train"], KNOWN)
+    shares = [
+        [_share(pixels[known, part], numbers[known], pixels[asked, part], numbers[asked]) for part in (0, 1)]
+        for asked in (_some(of[name], ASKED) for name in ("val", "test"))
+    ]
+    border, centre = zip(*shares, strict=True)
+    return Told(border=border, centre=centre)
+
+
+def _some(places: np.ndarray, most: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).permutation(places)[:most])
+
+
+def _share(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> float:
+    known, asked = known.astype(np.float32), asked.astype(np.float32)
+    distances = (known**2).sum(axis=1) - 2 * asked @ known.T
+    nearest = labels[np.argsort(distances, axis=1, kind="stable")[:, :NEAREST]]
+    votes = np.stack([(nearest == k).sum(axis=1) for k in range(int(labels.max()) + 1)], axis=1)
+    return float((votes.argmax(axis=1) == truth).mean())
