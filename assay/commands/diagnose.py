@@ -13,7 +13,7 @@ from assay.errors import AssayError
 @click.argument("image", required=False, type=click.Path(path_type=Path, dir_okay=False, exists=True))
 @MODEL
 @click.option("--apply", "number", type=click.IntRange(1), help="Write the change of cause N to params.yaml.")
-@click.option("--probe", is_flag=True, help="Train again with one change each, for a third of the epochs.")
+@click.option("--probe", is_flag=True, help="Train again with one change each, mostly for a third of the epochs.")
 @click.option("--minutes", type=click.FloatRange(0, min_open=True), help="Of --probe: begin no training after so many.")
 @click.option("--json", "in_json", is_flag=True, help="Print the causes as JSON.")
 def diagnose(

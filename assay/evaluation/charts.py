@@ -6,7 +6,7 @@ decimal, so that equal numbers give equal bytes. Every text is escaped.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -175,6 +175,23 @@ def steps(values: np.ndarray, edges: np.ndarray) -> Points:
     counts = np.histogram(values.clip(edges[0], edges[-1]), bins=edges)[0] / max(1, len(values))
     outline = [(float(edge), float(share)) for n, share in enumerate(counts) for edge in edges[n : n + 2]]
     return [(float(edges[0]), 0.0), *outline, (float(edges[-1]), 0.0)]
+
+
+def grids(title: str, shares: Mapping[str, np.ndarray], note: str) -> Chart:
+    """Return squares of pixels side by side, each with its name above; shares [S, S], what is no number is empty."""
+    parts, gap = [], 12
+    side = (WIDTH - gap * (len(shares) - 1)) / len(shares)
+    for number, (name, square) in enumerate(shares.items()):
+        begin, size = number * (side + gap), side / len(square)
+        parts.append(Markup('<text x="{:.1f}" y="12">{}</text>').format(begin, name))
+        rect = Markup('<rect class="wrong-{}" x="{:.1f}" y="{:.1f}" width="{:.2f}" height="{:.2f}"/>')
+        parts += [
+            rect.format(level(square[row, column]), begin + column * size, TOP + row * size, size, size)
+            for row, column in np.argwhere(np.isfinite(square))
+        ]
+    svg = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}. {}">{}</svg>')
+    drawn = svg.format(WIDTH, TOP + side + 2, title, note, Markup("").join(parts))
+    return Chart(title=title, svg=drawn, legend=(), note=note)
 
 
 def level(share: float) -> int:

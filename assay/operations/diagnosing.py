@@ -62,7 +62,7 @@ def probed(seen: Seen, p: params.Params, minutes: float | None) -> Iterator[str]
             "diagnose: --probe trains again with one change each, and nothing was trained yet; run `dvc repro`"
         )
     n, begun, done = probe.SEEDS * len(seen.arms), time.monotonic(), 0
-    yield f"{n} trainings of a third of the epochs: {'; '.join(', '.join(probe.said(arm)) for arm in seen.arms)}"
+    yield f"{n} trainings {probe.length(seen.arms[0])}: {'; '.join(', '.join(probe.said(arm)) for arm in seen.arms)}"
     for arm, seed, accuracy in probing.run(seen.arms, p, minutes=minutes):
         done += 1
         said = "stopped, nothing was learnt" if accuracy is None else f"{accuracy:.4f} on val"

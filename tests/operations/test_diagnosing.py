@@ -162,7 +162,7 @@ def test_probe_says_each_training_and_ends_with_what_was_decided(
     seen = diagnosing.now(params.load(), nothing)
     said = list(diagnosing.probed(seen, params.load(), None))
     n = 2 * len(seen.arms)
-    assert said[0].startswith(f"{n} trainings of a third of the epochs: as it is; ")
+    assert said[0].startswith(f"{n} trainings for a third of the epochs: as it is; ")
     assert [line.partition(" ")[0] for line in said[1 : n + 1]] == [f"{k}/{n}" for k in range(1, n + 1)]
     assert said[-1].startswith("next: ")
     assert any(line.startswith("tried, and no better: ") for line in said)

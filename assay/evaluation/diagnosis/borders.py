@@ -7,6 +7,11 @@ import pandas as pd
 
 from assay.evaluation.diagnosis.evidence import Evidence
 
+SIDE_PX = 16  # of the copy that the pixels are of
+# Places in it, as `ingestion.image_statistics` has them, which no stage behind `validate` is to run anew for.
+_AT = np.arange(SIDE_PX**2).reshape(SIDE_PX, SIDE_PX)
+BORDER = np.concatenate([_AT[0, :-1], _AT[:-1, -1], _AT[-1, :0:-1], _AT[:0:-1, 0]])
+CENTRE = np.delete(_AT[4:12, 4:12].ravel(), [0, 7, 56, 63])
 NEAREST = 5  # images that are asked for the class
 KNOWN, ASKED, FEWEST = 2000, 500, 20  # images of train, and of each split that is held against them
 AHEAD, ALIKE = 0.2, 0.1  # shares: the border tells so much more on val than on test, and the centre no more than that
@@ -42,6 +47,23 @@ def told(evidence: Evidence) -> Told | None:
     ]
     border, centre = zip(*shares, strict=True)
     return Told(border=border, centre=centre)
+
+
+def explained(evidence: Evidence, split: str) -> np.ndarray | None:
+    """Return the share of the variance of each pixel that lies between the classes, [16, 16]; NaN elsewhere.
+
+    Eta squared; None of a split with too few images.
+    """
+    rows = (evidence.rows["split"] == split).to_numpy() & evidence.rows["label"].notna().to_numpy()
+    if rows.sum() < FEWEST:
+        return None
+    pixels, numbers = evidence.pixels[rows].astype(np.float64), pd.factorize(evidence.rows["label"][rows])[0]
+    means = np.stack([pixels[numbers == k].mean(axis=0) for k in range(numbers.max() + 1)])
+    between = ((means[numbers] - pixels.mean(axis=0)) ** 2).mean(axis=0)
+    share = between / np.maximum(pixels.var(axis=0), 1e-9)
+    square = np.full(SIDE_PX * SIDE_PX, np.nan)
+    square[BORDER], square[CENTRE] = share
+    return square.reshape(SIDE_PX, SIDE_PX)
 
 
 def _some(places: np.ndarray, most: int) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 
 from assay.evaluation import charts, pictures
 from assay.evaluation.charts import Axis, Chart, Dot, Line, Mark
-from assay.evaluation.diagnosis import causes, finding, held_out
+from assay.evaluation.diagnosis import borders, causes, finding, held_out
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding
@@ -146,9 +146,22 @@ def distributions(evidence: Evidence) -> Chart:
     )
 
 
+def border(evidence: Evidence) -> Chart | None:
+    """Return by how much each pixel of border and centre tells the classes apart, on train and on test."""
+    shown = {name: borders.explained(evidence, name) for name in ("train", "test")}
+    if any(square is None for square in shown.values()):
+        return None
+    return charts.grids(
+        "What a pixel alone says of the class",
+        {name: square for name, square in shown.items() if square is not None},
+        "The share of its variance that lies between the classes, of a copy of 16 x 16 pixels: the darker, the more.",
+    )
+
+
 CHARTS: Mapping[str, Callable[[Evidence], Chart | None]] = {
     "imbalance": recalls,
     "foreign_test": distributions,
+    "shortcut": border,
     "rate_too_high": steps,
     "rate_too_low": steps,
     **dict.fromkeys(

@@ -149,5 +149,5 @@ def model_too_small(evidence: Evidence, record: Record) -> Finding | None:
             "setting of the training explains it"
         ),
         change=recipes.wider(p),
-        alike=("augmentation_too_strong", "rate_too_low", "too_few_epochs", "label_noise"),
+        alike=("augmentation_too_strong", "dropout_too_strong", "label_noise"),
     )

@@ -76,7 +76,8 @@ def dead_units(evidence: Evidence, record: Record) -> Finding | None:
     if not shares or max(shares.values()) <= DEAD or readings.fit(record) <= UNFIT:
         return None
     layer = max(shares, key=lambda name: shares[name])
-    p, change = evidence.train, {}
+    p = evidence.train
+    change: recipes.Change = {}
     if not recipes.is_own(p):
         change = {"train.activation": "leaky_relu"} if p.activation == "relu" else recipes.learning_rate(p, 1 / 3)
     return symptom(
@@ -95,7 +96,8 @@ def vanishing_gradients(evidence: Evidence, record: Record) -> Finding | None:
     least, (*_, last) = min(slopes, key=lambda name: slopes[name]), slopes.values()
     if slopes[least] >= VANISHED * last:
         return None
-    p, change = evidence.train, {}
+    p = evidence.train
+    change: recipes.Change = {}
     if not recipes.is_own(p):
         change = {"train.normalisation": "batch"} if p.normalisation == "none" else {"train.activation": "relu"}
     return symptom(

@@ -1,8 +1,11 @@
 """What looks the same from one run is told by short trainings with one change each, beside what another seed does.
 
-Each arm is trained for a third of its epochs with two seeds, the recipe as it is among them. An arm is better where its
-mean on val is above that of the recipe by more than the spread of seeds explains: Student's t over all arms pooled, one
-in twenty for all arms together (Bonferroni), and two images of val at the least.
+Each arm is trained for a third of its epochs with two seeds, the recipe as it is among them. A run that ended before
+its kernels have moved is not shortened further, and there alone more epochs and higher rates are tried: in a third of the
+epochs they would gain wherever a third is too few.
+
+An arm is better where its mean on val is above that of the recipe by more than the spread of seeds explains: Student's
+t over all arms pooled, one in twenty for all arms together (Bonferroni), and two images of val at the least.
 Pure: which arms, and what their results say.
 """
 
@@ -16,7 +19,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from assay import params
-from assay.evaluation.diagnosis import finding, recipes
+from assay.evaluation.diagnosis import finding, readings, recipes
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding, symptom
@@ -33,6 +36,7 @@ class Arm:
 
     cause: str
     change: Mapping[str, Any]
+    share: float = SHARE  # of its epochs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,8 @@ def arms(evidence: Evidence, found: Diagnosis) -> list[Arm]:
 
     The former come first: what is tried under the name of one of them says nothing of the others.
     """
-    known = _changes(evidence.train)
+    is_early = bool(evidence.record and readings.is_early(evidence.record))
+    known, share = _changes(evidence.train, is_early=is_early), 1.0 if is_early else SHARE
     alike = [name for each in found.findings for name in each.alike]
     tried = [Arm(cause=name, change=known[name]) for name in alike if name in known]
     tried += [Arm(cause=each.cause, change=each.change) for each in found.findings if each.change]
@@ -61,15 +66,15 @@ def arms(evidence: Evidence, found: Diagnosis) -> list[Arm]:
     distinct: dict[str, Arm] = {}
     for arm in tried:
         distinct.setdefault(str(sorted(arm.change.items())), arm)
-    return [AS_IT_IS, *distinct.values()]
+    return [replace(arm, share=share) for arm in (AS_IT_IS, *distinct.values())]
 
 
-def _changes(p: params.Train) -> dict[str, recipes.Change]:
+def _changes(p: params.Train, *, is_early: bool) -> dict[str, recipes.Change]:
     """Return one change for each cause that can be tried, away from the recipe."""
     found = {
         "rate_too_high": recipes.learning_rate(p, 1 / 5),
-        "rate_too_low": recipes.learning_rate(p, 5),
-        "too_few_epochs": {"train.epochs": 3 * p.epochs},
+        "rate_too_low": recipes.learning_rate(p, 5) if is_early else {},
+        "too_few_epochs": {"train.epochs": 3 * p.epochs} if is_early else {},
         "augmentation_too_weak": recipes.stronger(p),
         "augmentation_too_strong": recipes.weaker(p),
         "model_too_large": recipes.filters(p, 1 / 2),
@@ -90,7 +95,7 @@ def content(of: Mapping[str, Any], arm: Arm, seed: int) -> dict[str, Any]:
         for section in sections:
             place = place[section]
         place[name] = value
-    found["train"]["epochs"] = max(1, math.ceil(found["train"]["epochs"] * SHARE))
+    found["train"]["epochs"] = max(1, math.ceil(found["train"]["epochs"] * arm.share))
     return found
 
 
@@ -145,12 +150,17 @@ def _finding(of: Outcome) -> Finding:
     return symptom(
         of.arm.cause,
         (
-            f"tried for a third of the epochs with {len(of.accuracies)} seeds, {'; '.join(said(of.arm))} gave "
+            f"tried {length(of.arm)} with {len(of.accuracies)} seeds, {'; '.join(said(of.arm))} gave "
             f"{100 * of.gain:+.1f} points on val; another seed alone gives up to {100 * of.noise:.1f}"
         ),
         of.arm.change,
         cost=of.gain,
     )
+
+
+def length(arm: Arm) -> str:
+    """Return how long it is trained, in words."""
+    return "for all epochs" if arm.share == 1 else "for a third of the epochs"
 
 
 def said(arm: Arm) -> list[str]:

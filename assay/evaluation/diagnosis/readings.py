@@ -16,6 +16,7 @@ from assay.training import catalogue
 Record = Mapping[str, Any]  # record.json
 
 PATH, UNFIT = 0.5, 0.1  # sum of all steps to the size of the kernels; loss on train to that of guessing: not fitted yet
+UNDONE = 0.05  # loss on train to that of guessing, of a run whose kernels have hardly moved: it would fall further
 FEW = 30  # train images of a class
 LEAST_PLAIN = 0.1  # above chance, that is most like its own class before augmentation: of less nothing can be lost
 
@@ -64,4 +65,4 @@ def are_few(record: Record, p: params.Train) -> bool:
 
 def is_early(record: Record) -> bool:
     """Say whether the kernels have hardly moved yet, which any other loss of the run follows from."""
-    return record["path"] < PATH and fit(record) > UNFIT
+    return record["path"] < PATH and fit(record) > UNDONE

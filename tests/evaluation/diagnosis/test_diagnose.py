@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.commands.main import cli
-from assay.evaluation.diagnosis import causes, contracts, diagnose, drawn, symptoms
+from assay.evaluation.diagnosis import borders, causes, contracts, diagnose, drawn, symptoms
 from assay.evaluation.diagnosis.evidence import Evidence
+from assay.ingestion import image_statistics
 from assay.operations import params_lines
 
 TEXT = (made.ROOT / "params.yaml").read_text()
@@ -221,6 +222,17 @@ def test_border_that_gives_the_class_away_in_train_and_val_alone_is_a_shortcut()
         with_rows(evidence, foreign), test=made.split(np.arange(400) % 5, made.right(400, 0.6), "test")
     )
     assert named(both)[:2] == ["shortcut", "foreign_test"]
+
+
+def test_border_is_drawn_where_it_is() -> None:
+    """Of a border that tells the class all of the variance lies between the classes, and of noise hardly any."""
+    assert np.array_equal(borders.BORDER, image_statistics.BORDER)
+    assert np.array_equal(borders.CENTRE, image_statistics.CENTRE)
+    square = borders.explained(framed(made.sound(), "train"), "train")
+    assert square is not None
+    assert np.nanmin(square[0]) == pytest.approx(1)
+    assert np.isnan(square[2, 2])
+    assert np.nanmax(borders.explained(made.sound(), "train")) < 0.05
 
 
 def few(evidence: Evidence, n_train: int) -> Evidence:

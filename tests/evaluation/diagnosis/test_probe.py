@@ -77,6 +77,18 @@ def test_arm_is_the_recipe_with_one_change_and_a_third_of_its_epochs() -> None:
     assert longer["train"]["epochs"] == 30
 
 
+def test_more_epochs_are_tried_in_whole_and_only_where_the_kernels_have_hardly_moved() -> None:
+    """In a third of the epochs three times as many would gain wherever a third is too few."""
+    unfit = {"clean": 1.0, "augmented": 1.0, "dropout": 1.0}
+    done = made.recorded(made.sound(), regularisation=unfit)
+    cluster = hint("too_few_images", "too_few_epochs")
+    assert {"too_few_epochs", "rate_too_low"}.isdisjoint(arm.cause for arm in probe.arms(done, cluster))
+    early = probe.arms(made.recorded(done, path=0.3), cluster)
+    assert [(arm.cause, arm.share) for arm in early] == [("", 1.0), ("too_few_epochs", 1.0)]
+    epochs = [probe.content(CONTENT, arm, 0)["train"]["epochs"] for arm in early]
+    assert epochs == [CONTENT["train"]["epochs"], 3 * CONTENT["train"]["epochs"]]
+
+
 def test_noise_is_students_t_over_the_spread_of_all_arms() -> None:
     measured = [(AS_IT_IS, [0.80, 0.82]), (WIDER, [0.90, 0.91]), (STRONGER, [0.79, 0.83])]
     best, other = probe.outcomes(measured, n_val=10_000)
