@@ -1,8 +1,8 @@
 """What looks the same from one run is told by short trainings with one change each, beside what another seed does.
 
 Each arm is trained for a third of its epochs with two seeds, the recipe as it is among them. A run that ended before
-its kernels have moved is not shortened further, and there alone more epochs and higher rates are tried: in a third of the
-epochs they would gain wherever a third is too few.
+its kernels have moved is not shortened further, and there alone more epochs and higher rates are tried: in a third of
+the epochs they would gain wherever a third is too few.
 
 An arm is better where its mean on val is above that of the recipe by more than the spread of seeds explains: Student's
 t over all arms pooled, one in twenty for all arms together (Bonferroni), and two images of val at the least.

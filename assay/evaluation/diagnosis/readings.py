@@ -48,6 +48,11 @@ def left(record: Record) -> float | None:
     return float((of["augmented"] - of["chance"]) / (of["plain"] - of["chance"]))
 
 
+def likeness(record: Record) -> float:
+    """Return how an augmented image correlates with itself, beside the mean image; 1 where that was not measured."""
+    return float((record.get("augmentation") or {}).get("correlation", 1.0))
+
+
 def first(record: Record) -> float:
     """Return what a step of the first epoch changes the kernels by, to their size."""
     return number(record["epochs"][0]["update_ratio"]) if record["epochs"] else float("inf")

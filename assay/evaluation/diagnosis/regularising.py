@@ -6,7 +6,8 @@ from assay.evaluation.diagnosis.finding import Finding, symptom
 from assay.evaluation.diagnosis.readings import Record
 
 DROPPED, AUGMENTED = 0.1, 0.08  # loss that dropout, and augmentation, add, to that of guessing
-LEFT, UNFITTED, LOST = 0.35, 0.3, 0.6  # of what tells classes apart in pixels is left; losses to that of guessing
+LEFT, LIKE = 0.35, 0.3  # what augmentation leaves: of what tells classes apart in pixels; correlation with the image
+UNFITTED, LOST = 0.3, 0.6  # losses to that of guessing
 HEAVY = 0.8  # share of the features that dropout takes: no published recipe takes so many
 SHRUNK = 0.5  # times the size that the kernels began with
 
@@ -44,16 +45,17 @@ def penalty_too_strong(evidence: Evidence, record: Record) -> Finding | None:
 
 def augmentation_too_strong(evidence: Evidence, record: Record) -> Finding | None:
     """Augmented images that the network, or even their own pixels, no longer tell apart."""
-    added, left = readings.added(record, "augmented"), readings.left(record)
-    invisible = left is not None and left < LEFT and readings.fit(record) > LOST
+    added, left, likeness = readings.added(record, "augmented"), readings.left(record), readings.likeness(record)
+    unlike = (left is not None and left < LEFT) or likeness < LIKE
+    invisible = unlike and readings.fit(record) > LOST
     if (added <= AUGMENTED or readings.is_early(record)) and not invisible:
         return None
     said = f"augmented, the loss on train is higher by {added:.0%} of that of guessing, the limit is {AUGMENTED:.0%}"
     if invisible:
-        said = (
-            f"an augmented image is like images of its own class in {left:.0%} of what it was before, the limit is "
-            f"{LEFT:.0%}, and nothing is learnt"
-        )
+        said = f"an augmented image correlates with itself by {likeness:.2f}, the least is {LIKE:g}"
+        if left is not None:
+            said += f", and is like images of its own class in {left:.0%} of what it was, the least is {LEFT:.0%}"
+        said += f"; the loss on train is {readings.fit(record):.0%} of that of guessing"
     return symptom(
         "augmentation_too_strong",
         said,

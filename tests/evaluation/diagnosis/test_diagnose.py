@@ -260,6 +260,15 @@ def test_narrow_network_and_heaviest_dropout_are_named_whatever_the_steps_were()
     assert named(made.trained(made.sound(), dropout=0.97, filters=(2,))) == []  # digits are learnt with it
 
 
+def test_augmentation_that_leaves_nothing_is_seen_where_pixels_tell_the_classes_apart_or_not() -> None:
+    """Small colour photos are hardly told apart pixel by pixel, so that there is little to be lost."""
+    gone = {"plain": 0.46, "augmented": 0.29, "chance": 0.2, "correlation": 0.14}
+    assert named(made.recorded(unfit(made.sound(), 1.4), augmentation=gone))[0] == "augmentation_too_strong"
+    light = gone | {"augmented": 0.45, "correlation": 0.68}
+    assert named(made.recorded(unfit(made.sound(), 1.4), augmentation=light)) == ["model_too_small"]
+    assert named(made.recorded(made.sound(), augmentation=gone)) == []
+
+
 @given(st.floats(1e-7, 1e-3), st.floats(3.1, 1e4))
 def test_rate_that_is_advised_takes_steps_of_a_sound_size(first: float, grown: float) -> None:
     """A step of Adam's is as its rate, and so is what the kernels grow by."""
