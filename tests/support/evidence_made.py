@@ -29,6 +29,7 @@ RECORD: dict[str, Any] = {
             "epoch": epoch,
             "cross_entropy": 1 / epoch,
             "clean_loss": 0.5 / epoch,
+            "clean_accuracy": 1 - 0.28 / epoch,
             "val_loss": 0.6 / epoch,
             "val_accuracy": 1 - 0.3 / epoch,
             "update_ratio": 0.0086 / epoch,

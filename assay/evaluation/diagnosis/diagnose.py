@@ -20,6 +20,7 @@ EXPLAINS = {
     "label_noise": ("overfitting",),
     "too_few_images": ("overfitting", "label_noise"),
 }
+LAST = ("stopped", "label_noise")  # what any network that learns badly looks like
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +45,13 @@ def diagnose(evidence: Evidence, others: Mapping[str, Finding | None] | None = N
 def _unexplained(found: list[Finding]) -> list[Finding]:
     """Return the findings that no other one explains; what is sure explains what is only said where nothing else is."""
     explained = {cause for each in found for cause in EXPLAINS.get(each.cause, ())}
-    told = [each for each in found if each.kind == "symptom" and each.is_confident and each.cause != "stopped"]
-    last = [each for each in found if each.cause == "stopped" or (each.cause == "model_too_small" and each not in told)]
-    return [each for each in found if each.cause not in explained and not (told and each in last)]
+    sure = [each for each in found if each.kind == "symptom" and each.is_confident]
+    last = [each for each in found if each.cause in LAST or (each.cause == "model_too_small" and not each.is_confident)]
+    if any(each not in last for each in sure):
+        explained |= {each.cause for each in last}
+    elif any(each.cause == "label_noise" for each in sure):
+        explained |= {"stopped", "model_too_small"}
+    return [each for each in found if each.cause not in explained]
 
 
 def lines(diagnosis: Diagnosis) -> list[str]:

@@ -16,6 +16,7 @@ from assay.training import catalogue
 UNFITTED = 0.3  # loss on train to that of guessing: not fitted
 NOISY, SURE, AS_SURE = 0.03, 0.4, 0.85  # labels called otherwise; mean confidence; that of wrong answers to all
 GAP, GAP_ERRORS = 0.02, 3.0  # accuracy on train less that on new images; in standard errors
+LATE_GAP, LATER = 0.2, 0.05  # the gap in the last epochs; accuracy on val of the last epochs above the one that is kept
 FORGOT = 0.1  # of accuracy on val, lost once the backbone learns
 
 
@@ -68,9 +69,10 @@ def backbone_destroyed(evidence: Evidence, record: Record) -> Finding | None:
 
 def too_few_images(evidence: Evidence, record: Record) -> Finding | None:
     """Hardly any images of a class, learnt by heart; or not learnt at all, for few images are few steps too."""
-    p, n, gap = evidence.train, readings.per_class(record), _gap(evidence)
+    p, n = evidence.train, readings.per_class(record)
     early = readings.is_early(record) and readings.first(record) >= optimising.SLOW
-    if not readings.are_few(record, p) or not (early or (gap and gap.is_large)):
+    by_heart = _by_heart(evidence, record)
+    if not readings.are_few(record, p) or not (early or by_heart):
         return None
     seen = f"{n:.0f} train images for each class, of fewer than {readings.FEW} hardly any network learns from nothing; "
     look = "more images of each class, or a backbone that has learnt from others (`assay models`)"
@@ -80,8 +82,21 @@ def too_few_images(evidence: Evidence, record: Record) -> Finding | None:
         return symptom(
             "too_few_images", seen + said, epochs, certainty="possible", look=look, alike=("too_few_epochs",)
         )
-    assert gap
-    return symptom("too_few_images", seen + gap.said, recipes.stronger(p), look=look)
+    later = readings.late(record, "val_accuracy") - readings.kept(record, "val_accuracy")
+    if later > LATER:
+        said = f"; the epoch that is kept, {record['kept']['epoch']}, is {later:.1%} worse on val than the last ones"
+        return symptom("too_few_images", seen + by_heart + said, {"train.keep": "last"}, look=look)
+    return symptom("too_few_images", seen + by_heart, recipes.stronger(p), look=look)
+
+
+def _by_heart(evidence: Evidence, record: Record) -> str:
+    """Return what shows that the train images were learnt by heart, by the epoch that is kept or by the last ones."""
+    gap = _gap(evidence)
+    if gap and gap.is_large:
+        return gap.said
+    known, held = (readings.late(record, name) for name in ("clean_accuracy", "val_accuracy"))
+    is_large = known - held > LATE_GAP
+    return f"accuracy in the last epochs was {known:.1%} on train and {held:.1%} on val" if is_large else ""
 
 
 @dataclass(frozen=True, kw_only=True)

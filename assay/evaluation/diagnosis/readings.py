@@ -69,5 +69,20 @@ def are_few(record: Record, p: params.Train) -> bool:
 
 
 def is_early(record: Record) -> bool:
-    """Say whether the kernels have hardly moved yet, which any other loss of the run follows from."""
-    return record["path"] < PATH and fit(record) > UNDONE
+    """Say whether the kernels have hardly moved yet, which any other loss of the run follows from.
+
+    An epoch may be kept that was before the end: what the last ones came to counts too.
+    """
+    last = number(record["epochs"][-1]["clean_loss"]) / record["guessing"] if record["epochs"] else math.inf
+    return record["path"] < PATH and min(fit(record), last) > UNDONE
+
+
+def late(record: Record, name: str) -> float:
+    """Return the mean of the last fifth of the epochs."""
+    rows = record["epochs"][-max(1, len(record["epochs"]) // 5) :]
+    return float(np.mean([number(row[name]) for row in rows])) if rows else math.nan
+
+
+def kept(record: Record, name: str) -> float:
+    """Return what the epoch that is kept had; NaN where none is."""
+    return next((number(row[name]) for row in record["epochs"] if row["epoch"] == record["kept"]["epoch"]), math.nan)

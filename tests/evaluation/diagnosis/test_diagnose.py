@@ -250,6 +250,26 @@ def test_few_images_are_not_taken_for_few_epochs_or_for_overfitting_alone() -> N
     assert named(few(first_step(made.sound(), 4e-4), 50)) == ["rate_too_low"]
 
 
+def test_epoch_that_is_kept_before_anything_was_learnt_is_said() -> None:
+    """Of few images the loss on val is lowest before the network answers anything, and the accuracy comes later."""
+    unlearnt = few(first_step(made.sound(), 8e-3), 50)
+    assert unlearnt.record
+    shares = {"clean_accuracy": (0.2, 0.9, 1.0), "val_accuracy": (0.2, 0.4, 0.5), "clean_loss": (1.6, 0.3, 0.02)}
+    epochs = [row | {name: of[n] for name, of in shares.items()} for n, row in enumerate(unlearnt.record["epochs"])]
+    first_kept = made.recorded(unlearnt, epochs=epochs, kept={"epoch": 1, "rule": "smoothed"})
+    (found,) = diagnose.diagnose(first_kept).findings
+    assert (found.cause, found.certainty, found.change) == ("too_few_images", "likely", {"train.keep": "last"})
+    assert "the epoch that is kept, 1, is 30.0% worse on val" in found.seen
+    (found,) = diagnose.diagnose(made.recorded(first_kept, kept={"epoch": 3, "rule": "last"})).findings
+    assert found.change == {"train.augment.preset": "medium"}
+
+
+def test_doubtful_labels_are_no_news_where_the_training_itself_is_wrong() -> None:
+    assert named(noisy(made.sound())) == ["label_noise"]
+    strong = {"clean": 1.2, "dropout": 1.2, "augmented": 1.5}
+    assert named(made.recorded(noisy(made.sound()), regularisation=strong)) == ["augmentation_too_strong"]
+
+
 def test_narrow_network_and_heaviest_dropout_are_named_whatever_the_steps_were() -> None:
     slow = first_step(made.sound(), 8e-3)
     (found,) = diagnose.diagnose(made.trained(slow, filters=(2, 2))).findings
