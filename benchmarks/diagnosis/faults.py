@@ -156,7 +156,8 @@ FAULTS: dict[str, Fault] = {
 }
 # What else is right: it looks the same from one run, or its repair is the same.
 ALSO: dict[str, tuple[str, ...]] = {
-    "augmentation_too_weak": ("overfitting",),
+    "overfitting": ("too_few_images",),  # it is put in by taking images away
+    "augmentation_too_weak": ("overfitting", "too_few_images"),  # strongly: of fewer images
     "rate_too_high": ("dead_units", "stopped"),
     "vanishing_gradients": ("stopped", "dead_units"),
     "penalty_too_strong": ("stopped",),

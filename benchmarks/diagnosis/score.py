@@ -26,7 +26,7 @@ HEAD = "| fault | strength | balanced | first | | after the probe | | followed |
 def main(out: Path) -> None:
     runs, then = run.read(out), {(each["fault"], each["strength"]): each for each in follow.read(out)}
     healthy, rows = run.usual(runs), []
-    print(HEAD, "|---" * HEAD.count(" | ") + "|---|", sep="\n")
+    print(HEAD, "|---" * (HEAD.count("|") - 1) + "|", sep="\n")
     for (fault, strength), kept in runs.items():
         if strength:
             rows.append(row(fault, kept, then.get((fault, strength)), healthy))
