@@ -186,7 +186,7 @@ def grids(title: str, shares: Mapping[str, np.ndarray], note: str) -> Chart:
         parts.append(Markup('<text x="{:.1f}" y="12">{}</text>').format(begin, name))
         rect = Markup('<rect class="wrong-{}" x="{:.1f}" y="{:.1f}" width="{:.2f}" height="{:.2f}"/>')
         parts += [
-            rect.format(level(square[row, column]), begin + column * size, TOP + row * size, size, size)
+            rect.format(max(1, level(square[row, column])), begin + column * size, TOP + row * size, size, size)
             for row, column in np.argwhere(np.isfinite(square))
         ]
     svg = Markup('<svg viewBox="0 0 {} {:.0f}" role="img" aria-label="{}. {}">{}</svg>')

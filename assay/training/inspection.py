@@ -4,6 +4,7 @@ Cheap enough to be looked at once, at the end of a run or when one is stopped.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from assay.training import losses, steps
 from assay.training.tensors import keras, tf
 
 LOOKED_AT = 8  # images at once: all activations of a large network are kept meanwhile
+BINS = 24  # of the histogram of the network's input
 CONSTANT = 1e-6  # deviation of a channel, to its largest value
 
 
@@ -90,13 +92,19 @@ def sizes(learner: keras.Model) -> dict[str, float]:
     return {kernel.path: float(np.sqrt(np.mean(np.square(np.asarray(kernel))))) for kernel in steps.kernels_of(learner)}
 
 
-def network_input(learner: keras.Model, images: np.ndarray) -> dict[str, float]:
-    """Return mean and deviation of what the first layer with a kernel is given."""
+def network_input(learner: keras.Model, images: np.ndarray) -> dict[str, Any]:
+    """Return mean and deviation of what the first layer with a kernel is given, and its histogram.
+
+    `low` and `high`: the ends; `shares`: of all numbers, in `BINS` bins of the same width.
+    """
     names = list(steps.outputs_of(learner))
     first = next(layer for layer in learner.layers if any(len(weight.shape) > 1 for weight in layer.weights))
     before = steps.outputs_of(learner)[names[names.index(first.name) - 1]]
     found = np.asarray(keras.Model(learner.input, before)(images, training=False)).astype(np.float64)
-    return {"mean": float(found.mean()), "deviation": float(found.std())}
+    low, high = float(found.min()), float(found.max())
+    of = {"mean": float(found.mean()), "deviation": float(found.std()), "low": low, "high": high}
+    counts = np.histogram(found, BINS, range=(low, high))[0] if np.isfinite([low, high]).all() else np.zeros(0)
+    return of | {"shares": [float(count / found.size) for count in counts]}
 
 
 def first_not_finite(learner: keras.Model, images: tf.Tensor, labels: tf.Tensor, task: Task) -> str:

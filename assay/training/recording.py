@@ -28,13 +28,14 @@ def record(job: Job, network: keras.Model, fit: Fit) -> dict[str, Any]:
     """Return the content of record.json.
 
     `recipe`: what params.yaml said of `train`. `epochs`: of each, `loss` (what was made small), `cross_entropy` and
-    `accuracy` of the images as trained on, `clean_loss` and `clean_accuracy` of some of train as in use, those of val,
-    `rate`, `update_ratio` (of a step to the kernel it changes, geometric mean). `path`: the sum of the update ratios
-    over all steps. `guessing`: the loss of who knows only how common the classes are. `regularisation`: losses of the
-    same train images as in use, augmented, and with dropout. `augmentation`: what it leaves of val images, see
-    `changed.compared`; None: several classes an image. `lightly`: what a light change does to the answers, see
-    `changed.lightly`. `input`: what the first kernel is given. `kernels`: root mean square at the start and at the end,
-    and gradient to weight at the end. `activations`: shares of channels that are dead or constant on val.
+    `accuracy` of the images as trained on, `clean_loss` and `clean_accuracy` of some of train as in use, those of
+    val, `rate`, `update_ratio` (of a step to the kernel it changes, geometric mean). `path`: the sum of the update
+    ratios over all steps. `guessing`: the loss of who knows only how common the classes are. `regularisation`:
+    losses of the same train images as in use, augmented, and with dropout. `augmentation`: what it leaves of val
+    images, see `changed.compared`; None: several classes an image. `lightly`: what a light change does to the
+    answers, see `changed.lightly`. `input`: what the first kernel is given, see `inspection.network_input`.
+    `kernels`: root mean square at the start and at the end, and gradient to weight at the end. `activations`:
+    shares of channels that are dead or constant on val.
     """
     val = [images.numpy() for images, _ in job.val.unbatch().batch(64).take(INSIDE // 64)]
     train = _first(job, COMPARED)

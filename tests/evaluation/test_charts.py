@@ -100,3 +100,18 @@ def test_matrix_draws_what_there_is_and_links_what_leads_somewhere() -> None:
     assert rects["wrong-3"] == (str(start + charts.CELL), str(start))
     assert rects["right-6"] in {(str(start), str(start)), (str(start + charts.CELL), str(start + charts.CELL))}
     assert "a very … class" in {each.text for each in root.iter("text")}
+
+
+def test_squares_of_pixels_stand_side_by_side_and_what_is_no_number_is_left_out() -> None:
+    square = np.array([[0.9, math.nan], [0.0, 0.2]])
+    drawn = charts.grids("pixels", {"train": square, "test": square}, "darker is more")
+    found = xml.fromstring(drawn.svg)
+    cells = [(each.get("class"), float(each.get("x") or 0)) for each in found.iter("rect")]
+    side = (charts.WIDTH - 12) / 4
+    begun = [0, side + side + 12]
+    assert cells == [
+        (f"wrong-{level}", pytest.approx(begin + column * side, abs=0.1))
+        for begin in begun
+        for level, column in ((6, 0), (1, 0), (4, 1))
+    ]
+    assert [each.text for each in found.iter("text")] == ["train", "test"]

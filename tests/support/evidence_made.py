@@ -39,7 +39,7 @@ RECORD: dict[str, Any] = {
     "regularisation": {"n_images": 600, "clean": 0.02, "augmented": 0.03, "dropout": 0.03},
     "augmentation": {"plain": 0.97, "augmented": 0.86, "chance": 0.2, "correlation": 0.66},
     "lightly": {"flips": 0.01, "accuracy": 0.98, "accuracy_changed": 0.97},
-    "input": {"mean": 0.3, "deviation": 0.31},
+    "input": {"mean": 0.3, "deviation": 0.31, "low": 0.0, "high": 1.0, "shares": [0.5, 0.2, 0.2, 0.1]},
     "kernels": {
         name: {"rms_began": 0.1, "rms": 0.12, "gradient_to_weight": slope}
         for name, slope in (("convolve/kernel", 0.08), ("logits/kernel", 0.001))

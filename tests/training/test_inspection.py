@@ -42,7 +42,12 @@ def test_sizes_are_root_mean_squares_of_what_learns() -> None:
 
 def test_the_input_is_what_the_first_kernel_is_given() -> None:
     found = inspection.network_input(learner_of(small()), IMAGES)
-    assert found == pytest.approx({"mean": IMAGES.mean() / 255, "deviation": IMAGES.std() / 255}, rel=1e-4)
+    counts = np.histogram(IMAGES / 255, inspection.BINS)[0]
+    shares = found.pop("shares")
+    assert sum(shares) == pytest.approx(1)
+    assert shares == pytest.approx(list(counts / IMAGES.size), abs=4 / IMAGES.size)  # some lie on an edge
+    ends = {"low": IMAGES.min() / 255, "high": IMAGES.max() / 255}
+    assert found == pytest.approx({"mean": IMAGES.mean() / 255, "deviation": IMAGES.std() / 255} | ends, rel=1e-4)
 
 
 @pytest.mark.parametrize(("layer", "value"), [("convolve", np.nan), ("logits", np.inf)])

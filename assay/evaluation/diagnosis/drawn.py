@@ -7,7 +7,7 @@ import numpy as np
 
 from assay.evaluation import charts, pictures
 from assay.evaluation.charts import Axis, Chart, Dot, Line, Mark
-from assay.evaluation.diagnosis import borders, causes, finding, held_out
+from assay.evaluation.diagnosis import borders, causes, contracts, finding, held_out
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding
@@ -146,6 +146,25 @@ def distributions(evidence: Evidence) -> Chart:
     )
 
 
+def inputs(evidence: Evidence) -> Chart | None:
+    """Return the histogram of the numbers that the first kernel is given."""
+    assert evidence.record
+    of = evidence.record["input"]
+    if not of.get("shares") or of["high"] <= of["low"]:
+        return losses(evidence)
+    edges = np.linspace(of["low"], of["high"], len(of["shares"]) + 1)
+    outline = [(float(edge), share) for n, share in enumerate(of["shares"]) for edge in edges[n : n + 2]]
+    points = [(of["low"], 0.0), *outline, (of["high"], 0.0)]
+    low, high = contracts.DEVIATION
+    return charts.draw(
+        "What the first kernel is given",
+        [Line(name="", style="series-1", points=points)],
+        x=Axis(label="number", low=of["low"], high=of["high"]),
+        y=charts.around("share of the numbers", of["shares"]),
+        note=f"Its deviation is {of['deviation']:.3g}; from {low:g} to {high:g} is usual.",
+    )
+
+
 def border(evidence: Evidence) -> Chart | None:
     """Return by how much each pixel of border and centre tells the classes apart, on train and on test."""
     shown = {name: borders.explained(evidence, name) for name in ("train", "test")}
@@ -162,6 +181,7 @@ CHARTS: Mapping[str, Callable[[Evidence], Chart | None]] = {
     "imbalance": recalls,
     "foreign_test": distributions,
     "shortcut": border,
+    "scaling": inputs,
     "rate_too_high": steps,
     "rate_too_low": steps,
     **dict.fromkeys(
@@ -173,7 +193,6 @@ CHARTS: Mapping[str, Callable[[Evidence], Chart | None]] = {
                 "batch_too_small",
                 "dead_units",
                 "vanishing_gradients",
-                "scaling",
             ),
             *("stopped", "label_noise"),
         ),
