@@ -64,11 +64,12 @@ def probed(seen: Seen, p: params.Params, minutes: float | None) -> Iterator[str]
     n, begun, done = probe.SEEDS * len(seen.arms), time.monotonic(), 0
     yield f"{n} trainings {probe.length(seen.arms[0])}: {'; '.join(', '.join(probe.said(arm)) for arm in seen.arms)}"
     for arm, seed, accuracy in probing.run(seen.arms, p, minutes=minutes):
-        done += 1
+        done, n = done + 1, probing.n_wanted(seen.arms, p)
+        whole = " in whole" if arm.share > seen.arms[0].share else ""
         said = "stopped, nothing was learnt" if accuracy is None else f"{accuracy:.4f} on val"
         left_s = (time.monotonic() - begun) / done * (n - done)
         more = f", about {left_s / 60:.0f} min left" if left_s >= 60 else ""
-        yield f"{done}/{n} {', '.join(probe.said(arm))}, seed {p.seed + seed}: {said}{more}"
+        yield f"{done}/{n} {', '.join(probe.said(arm))}{whole}, seed {p.seed + seed}: {said}{more}"
     if done < n:
         yield f"{n - done} trainings were not begun: {minutes:g} minutes were up (--minutes); the same again goes on"
     yield from lines(decided(seen.found, seen.arms, p))

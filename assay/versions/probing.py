@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -38,15 +39,22 @@ def run(
 ) -> Iterator[tuple[Arm, int, float | None]]:
     """Yield arm, seed and accuracy on val of each training, every arm with one seed before any with the next.
 
-    What was trained before is not trained again. After `minutes` no further one is begun.
+    Then the same of what is to be trained in whole. What was trained before is not trained again. After `minutes` no
+    further one is begun.
     """
-    content, begun = files.read_yaml(params.FILE), time.monotonic()
+    until = math.inf if minutes is None else time.monotonic() + 60 * minutes
+    yield from _run(arms, p, until, train)
+    yield from _run(probe.whole(_measured(arms, p)), p, until, train)
+
+
+def _run(arms: Sequence[Arm], p: params.Params, until: float, train: Train) -> Iterator[tuple[Arm, int, float | None]]:
+    content = files.read_yaml(params.FILE)
     for seed in range(probe.SEEDS):
         for arm in arms:
             asked = probe.content(content, arm, seed)
             name, known = key(asked, p.paths.index), _known()
             if name not in known:
-                if minutes is not None and time.monotonic() - begun > 60 * minutes:
+                if time.monotonic() > until:
                     return
                 known[name] = train(asked)
                 files.write_json(PROBE, _known() | {name: known[name]})
@@ -56,8 +64,19 @@ def run(
 def outcomes(arms: Sequence[Arm], p: params.Params) -> list[Outcome]:
     """Return what the trainings that are kept say of the arms, the best first; empty without those of the recipe.
 
-    A training that was stopped counts as accuracy 0.
+    What was trained in whole comes behind what was not. A training that was stopped counts as accuracy 0.
     """
+    tried = _measured(arms, p)
+    others = [each.accuracies for each in tried]
+    return [*tried, *(_measured(more, p, others) if (more := probe.whole(tried)) else [])]
+
+
+def n_wanted(arms: Sequence[Arm], p: params.Params) -> int:
+    """Return how many trainings there are, by what is known so far."""
+    return probe.SEEDS * (len(arms) + len(probe.whole(_measured(arms, p))))
+
+
+def _measured(arms: Sequence[Arm], p: params.Params, others: Sequence[Sequence[float]] = ()) -> list[Outcome]:
     content, known = files.read_yaml(params.FILE), _known()
     measured = []
     for arm in arms:
@@ -66,7 +85,7 @@ def outcomes(arms: Sequence[Arm], p: params.Params) -> list[Outcome]:
     if not measured[0][1]:
         return []
     n_val = contents.read_index(p.paths.index).splits["val"].n_images
-    return probe.outcomes([measured[0], *((arm, found) for arm, found in measured[1:] if found)], n_val)
+    return probe.outcomes([measured[0], *((arm, found) for arm, found in measured[1:] if found)], n_val, others)
 
 
 def _known() -> dict[str, float | None]:

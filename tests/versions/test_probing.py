@@ -44,10 +44,15 @@ def test_killed_probe_goes_on_with_what_is_left(p: params.Params) -> None:
     assert list(Path(PROBE).parent.iterdir()) == [PROBE]
     again: list[int] = []
     found = list(probing.run(ARMS, p, minutes=None, train=lambda each: again.append(each["seed"]) or 0.9))
-    assert again == [8]
-    assert len(found) == 4
-    (outcome,) = probing.outcomes(ARMS, p)
-    assert outcome.gain == pytest.approx(0.9 - 0.6075)
+    assert again == [8, 7, 7, 8, 8]  # the last, and in whole what gained
+    assert len(found) == 8 == probing.n_wanted(ARMS, p)
+    short, whole = probing.outcomes(ARMS, p)
+    assert short.gain == pytest.approx(0.9 - 0.6075)
+    assert (whole.arm.share, whole.gain) == (1.0, pytest.approx(0))
+
+
+def test_nothing_is_trained_in_whole_where_nothing_gained(p: params.Params) -> None:
+    assert len(list(probing.run(ARMS, p, minutes=None, train=lambda _: 0.9))) == 4 == probing.n_wanted(ARMS, p)
 
 
 def test_minutes_end_it_before_the_next_training(p: params.Params, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -85,4 +90,4 @@ def test_damaged_memory_costs_trainings_and_nothing_else(p: params.Params) -> No
     PROBE.parent.mkdir()
     PROBE.write_text("cut off {")
     assert probing.outcomes(ARMS, p) == []
-    assert len(list(probing.run(ARMS, p, minutes=None, train=better_if_wider))) == 4
+    assert len(list(probing.run(ARMS, p, minutes=None, train=lambda _: 0.9))) == 4

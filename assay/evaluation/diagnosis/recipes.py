@@ -15,11 +15,16 @@ Change = dict[str, Any]  # by dotted key
 
 
 def weaker(p: params.Train) -> Change:
-    """Return weaker augmentation: without the strengths that are named beside the preset, else the next preset."""
-    named = {name: value for name, value in vars(p.augment).items() if name not in PRESET_OR_PLACE and value}
-    if named:
-        return {f"train.augment.{name}": None for name in named}
-    return {"train.augment.preset": WEAKER[p.augment.preset]} if p.augment.preset in WEAKER else {}
+    """Return weaker augmentation: without the strengths that are named beside the preset, and the next weaker preset.
+
+    Of named strengths beside none or light these alone go: they are what is strong.
+    """
+    preset = p.augment.preset
+    named = [name for name, value in vars(p.augment).items() if name not in PRESET_OR_PLACE and value]
+    without: Change = {f"train.augment.{name}": None for name in named}
+    if named and preset in ("none", "light"):
+        return without
+    return without | ({"train.augment.preset": WEAKER[preset]} if preset in WEAKER else {})
 
 
 def stronger(p: params.Train) -> Change:

@@ -58,6 +58,10 @@ def test_named_strengths_are_what_weaker_augmentation_leaves_out() -> None:
     """A weaker preset alone would leave them as they are."""
     augment = dataclasses.replace(made.P.train.augment, preset="strong", rotate_deg=180.0)
     arms = probe.arms(made.trained(made.sound(), augment=augment), hint("augmentation_too_strong"))
+    light = {"train.augment.preset": "light"}
+    assert [arm.change for arm in arms[1:]] == [{"train.augment.rotate_deg": None} | light]
+    few = dataclasses.replace(augment, preset="light")
+    arms = probe.arms(made.trained(made.sound(), augment=few), hint("augmentation_too_strong"))
     assert [arm.change for arm in arms[1:]] == [{"train.augment.rotate_deg": None}]
 
 
@@ -125,7 +129,9 @@ def test_what_gained_is_likely_and_what_did_not_is_gone() -> None:
     before = dataclasses.replace(before, findings=(leak, *before.findings))
     overfitting = Arm(cause="overfitting", change={"train.weight_decay": 0.01})
     measured = [(AS_IT_IS, [0.80, 0.81]), (STRONGER, [0.90, 0.91]), (overfitting, [0.80, 0.81])]
-    found = probe.decided(before, probe.outcomes(measured, n_val=200))
+    short = probe.outcomes(measured, n_val=200)
+    arms = probe.whole(short)
+    found = probe.decided(before, short + probe.outcomes([(arms[0], [0.80, 0.81]), (arms[1], [0.90, 0.91])], 200))
     assert [(each.cause, each.certainty) for each in found.findings] == [
         ("leakage", "certain"),
         ("augmentation_too_weak", "likely"),
@@ -134,6 +140,28 @@ def test_what_gained_is_likely_and_what_did_not_is_gone() -> None:
     said = diagnose.lines(found)
     assert any("+10.0 points on val" in line for line in said)
     assert said[-1].startswith("tried, and no better: train.weight_decay: 0.01 (+0.0 points on val")
+
+
+def test_gain_of_a_short_training_is_not_believed_before_it_is_one_in_whole() -> None:
+    """Less augmentation gains in any short training, for it costs only what it would have prevented later."""
+    before = hint("model_too_small", "augmentation_too_strong")
+    weaker = Arm(cause="augmentation_too_strong", change={"train.augment.preset": "none"})
+    short = probe.outcomes([(AS_IT_IS, [0.60, 0.61]), (weaker, [0.70, 0.71])], n_val=200)
+    assert probe.decided(before, short) == before
+    arms = probe.whole(short)
+    assert [(arm.change, arm.share) for arm in arms] == [({}, 1.0), (weaker.change, 1.0)]
+    spread = [each.accuracies for each in short]
+    no_better = probe.outcomes([(arms[0], [0.72, 0.73]), (arms[1], [0.70, 0.71])], 200, spread)
+    found = probe.decided(before, short + no_better)
+    assert [each.cause for each in found.findings] == ["model_too_small"]
+    assert found.refuted[0].startswith("train.augment.preset: none (-2.0 points on val")
+    assert probe.whole(no_better) == []
+
+
+def test_spread_of_seeds_is_that_of_short_trainings_too() -> None:
+    measured = [(AS_IT_IS, [0.80, 0.80]), (WIDER, [0.90, 0.90])]
+    (found,) = probe.outcomes(measured, 10_000, [[0.5, 0.6], [0.5, 0.6]])
+    assert found.noise == pytest.approx(student.ppf(0.95, 4) * np.sqrt(0.005 / 2))
 
 
 def test_one_seed_refutes_nothing() -> None:
