@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from assay.evaluation.diagnosis import diagnose, probe
+from assay.evaluation.diagnosis import diagnose, finding, probe
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from benchmarks.diagnosis import follow, run
 from benchmarks.diagnosis.faults import ALSO
@@ -66,11 +66,16 @@ def row(fault: str, kept: Left, then: dict[str, Any] | None, healthy: float) -> 
             harmless or said[0],
             "" if tried is None else told(after),
             "" if tried is None else harmless or said[1],
-            "" if not then else str(then["applied"]) + stale,
+            "" if not then else change(then["applied"]) + stale,
             "" if restored is None else "stopped" if then["balanced"] is None else f"{then['balanced']:.3f}",
             "" if restored is None else f"{restored:.0%}",
         ],
     }
+
+
+def change(applied: Any) -> str:
+    lines = finding.changes(applied) if isinstance(applied, dict) else [applied]
+    return ", ".join(line.removeprefix("train.") for line in lines)
 
 
 def share(kept: Left, then: float | None, healthy: float) -> float:

@@ -224,6 +224,15 @@ def test_border_that_gives_the_class_away_in_train_and_val_alone_is_a_shortcut()
     assert named(both)[:2] == ["shortcut", "foreign_test"]
 
 
+def test_border_of_few_images_accuses_nobody() -> None:
+    """Of twenty images each the border is by luck 20 points ahead in one of ten sound sets."""
+    rng = np.random.default_rng(0)
+    shares = (rng.binomial(20, 0.58, (2000, 2)) / 20).tolist()
+    told = [borders.Told(border=(val, test), centre=(0.9, 0.9), n_asked=(20, 20)) for val, test in shares]
+    assert sum(val - test > borders.AHEAD for val, test in shares) > 100
+    assert sum(each.is_broken for each in told) < 10
+
+
 def test_border_is_drawn_where_it_is() -> None:
     """Of a border that tells the class all of the variance lies between the classes, and of noise hardly any."""
     assert np.array_equal(borders.BORDER, image_statistics.BORDER)
