@@ -86,7 +86,7 @@ def too_few_images(evidence: Evidence, record: Record) -> Finding | None:
     if later > LATER:
         said = f"; the epoch that is kept, {record['kept']['epoch']}, is {later:.1%} worse on val than the last ones"
         return symptom("too_few_images", seen + by_heart + said, {"train.keep": "last"}, look=look)
-    return symptom("too_few_images", seen + by_heart, recipes.stronger(p), look=look)
+    return symptom("too_few_images", seen + by_heart, look=look)  # stronger augmentation gave back a quarter at most
 
 
 def _by_heart(evidence: Evidence, record: Record) -> str:
