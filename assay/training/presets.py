@@ -7,9 +7,11 @@ are a start and not an end: `assay tune` and a look at the curves go on from her
 import math
 from dataclasses import dataclass
 
-IMAGES_SEEN = 80_000  # by a run, whatever the number of images
+IMAGES_SEEN = 80_000  # by a run of few images
 EPOCHS = (10, 100)  # at least and at most
+LARGE_EPOCHS, LARGE_SEEN = 20, 200_000  # so many for larger sets, while no more images than these are seen
 LAST_SIDE_PX = 8  # blocks halve the picture until no more is left of its side
+LEAST_BLOCKS, FOUR_FROM_PX = 3, 32  # from this side on one more: five points on photos of 32 px, at the same cost
 WIDEST = 256
 FEW = 500  # images of a class, under which features learnt elsewhere are worth more than own ones
 LEAST_FOR_PHOTOS_PX = 32
@@ -40,7 +42,7 @@ def suggest(height_px: int, width_px: int, n_images: int, n_classes: int, colour
         batch_images=batch,
         reasons={
             "network": "the plain network was level with or ahead of a residual one at equal epochs on every set tried",
-            "filters": f"{n_blocks} blocks leave {left} of {side} px; one block fewer cost seven points at 64 px",
+            "filters": f"{n_blocks} blocks leave {left} of {side} px; one fewer cost five points at 32 px, seven at 64",
             "epochs": f"{epochs} times {n_images:,} images: about {epochs * n_images:,} are seen in all",
             "batch_images": f"{math.ceil(n_images / batch):,} steps an epoch",
         },
@@ -51,16 +53,18 @@ def suggest(height_px: int, width_px: int, n_images: int, n_classes: int, colour
 def blocks(side_px: int) -> int:
     """Return how many blocks suit a picture; every block but the first halves it.
 
-    Three at least, where the side can be halved so often: one pixel is left then, or more.
+    Three at least, four from 32 px on, where the side can be halved so often: one pixel is left then, or more.
     """
-    wanted = max(3, math.ceil(math.log2(side_px / LAST_SIDE_PX)) + 1)
+    least = LEAST_BLOCKS + (side_px >= FOUR_FROM_PX)
+    wanted = max(least, math.ceil(math.log2(side_px / LAST_SIDE_PX)) + 1)
     return min(wanted, side_px.bit_length())
 
 
 def epochs_for(n_images: int) -> int:
-    """Return the epochs in which a run sees about `IMAGES_SEEN` images, within `EPOCHS`."""
+    """Return the epochs in which a run sees about `IMAGES_SEEN` images, within `EPOCHS`; for larger sets more."""
     least, most = EPOCHS
-    return min(max(round(IMAGES_SEEN / max(n_images, 1)), least), most)
+    several = min(LARGE_EPOCHS, round(LARGE_SEEN / max(n_images, 1)))
+    return min(max(round(IMAGES_SEEN / max(n_images, 1)), several, least), most)
 
 
 def batch_for(n_images: int) -> int:
