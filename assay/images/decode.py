@@ -14,47 +14,26 @@ import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from assay.images import colour
+from assay.images import colour, depth, kinds
 from assay.images.fit import Box, Plan, Resize, Size, jpeg_scale, plan, reduced
+from assay.images.kinds import TooLarge as TooLarge
+from assay.images.kinds import Undecodable as Undecodable
 
 if TYPE_CHECKING:
     from assay import params
 
 Colour = Literal["grey", "rgb"]
 TURNED = (5, 6, 7, 8)  # the EXIF orientations that swap width and height
-DEEP = {"PNG", "TIFF", "PPM", "JPEG2000"}  # the formats whose integers of more than 8 bits have a known range
-# All that is read, the common ones first, for Pillow tries them in this order. Left out are what it hands to another
-# program (EPS goes to Ghostscript), what it only knows by name, and formats of single programs.
-FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "JPEG2000", "AVIF", "ICO", "PCX", "SGI", "FITS", "TGA")
 LARGE_PIXELS = 16_000_000
-DNG_VERSION = 50706  # the tag that only DNG has
-HEIC = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")  # AVIF has others
-FOREIGN = {
-    b"\xff\x0a": "JPEG XL",
-    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
-    b"FUJIFILMCCD-RAW": "the raw file of a camera",
-    b"8BPS": "PSD",
-    b"%!PS": "EPS",
-    b"%PDF": "PDF",
-}
 # Pillow tries its formats in the order of their loading, and six know a file only by parsing it. The common ones first,
 # or whoever asks for all of them (`Image.registered_extensions`) has JPEG tried after three such: a tenth of the time.
 Image.preinit()
-
-
-class Undecodable(Exception):
-    """Says why the bytes are no image that can be used."""
-
-
-class TooLarge(Undecodable):
-    """Says that it has more pixels than it may."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,20 +91,20 @@ def opened(content: bytes, reading: Reading = USUAL) -> Iterator[ImageFile.Image
     """
     if not content:
         raise Undecodable("empty file")
-    is_heic = content[4:8] == b"ftyp" and content[8:12] in HEIC
-    if is_heic and not _reads_heic():
+    is_heic = kinds.is_heic(content)
+    if is_heic and not kinds.reads_heic():
         raise Undecodable("HEIC, which needs pillow-heif: `pip install 'assay[heif]'`, or convert it to JPEG")
-    if kind := _foreign(content):
+    if kind := kinds.foreign(content):
         raise Undecodable(f"{kind}, which is not read: convert it to JPEG, PNG or TIFF")
     try:
         # A filter of warnings belongs to all threads at once, so nothing but silence may hang on this one.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            source = Image.open(io.BytesIO(content), formats=["HEIF"] if is_heic else FORMATS)
-            _check_no_raw(source, content)
+            source = Image.open(io.BytesIO(content), formats=["HEIF"] if is_heic else kinds.FORMATS)
+            kinds.check_no_raw(source, content)
             _check_area(source, reading.max_pixels or Image.MAX_IMAGE_PIXELS)
             if reading.white_level is not None:
-                _check_all_bits(source, reading.white_level)
+                depth.check_all_bits(source, reading.white_level)
             _mend(source)
             yield source
     except Undecodable:
@@ -156,52 +135,13 @@ def load(source: ImageFile.ImageFile, white_level: int | None = None) -> Image.I
     source.load()
     # In place, for else Pillow copies what it does not turn.
     ImageOps.exif_transpose(source, in_place=True)
-    return _shallow(source, white_level) if source.mode == "F" or source.mode.startswith("I") else source
-
-
-@lru_cache
-def _reads_heic() -> bool:
-    """Say whether pillow-heif is installed, which Pillow reads the photos of phones with; it is loaded if so."""
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return False
-    register_heif_opener()
-    return True
-
-
-def _foreign(content: bytes) -> str:
-    """Return the name of a format of pictures that is none of `FORMATS`, by its first bytes; nothing for others."""
-    if content[128:132] == b"DICM":
-        return "DICOM"
-    return next((kind for start, kind in FOREIGN.items() if content.startswith(start)), "")
-
-
-def _check_no_raw(source: ImageFile.ImageFile, content: bytes) -> None:
-    """Raise `Undecodable` for the raw file of a camera: TIFF to Pillow, which sees the small preview in it alone."""
-    if source.format != "TIFF":
-        return
-    tags = source.tag_v2  # type: ignore[attr-defined]
-    is_reduced = _tag(source, ExifTags.Base.NewSubfileType, 0) & 1
-    if DNG_VERSION in tags or content[8:10] == b"CR" or (is_reduced and ExifTags.Base.SubIFDs in tags):
-        raise Undecodable("a raw file of a camera: only its preview could be read; convert it to TIFF or JPEG")
+    return depth.shallow(source, white_level) if source.mode == "F" or source.mode.startswith("I") else source
 
 
 def _check_area(source: Image.Image, limit: int | None) -> None:
     area = source.width * source.height
     if limit is not None and area > limit:
         raise TooLarge(_bomb(area, limit))
-
-
-def _check_all_bits(source: ImageFile.ImageFile, white_level: int) -> None:
-    """Raise `Undecodable` for colour of 16 bits: Pillow drops the low ones, and with them most of what is asked for."""
-    raw = source.tile[0].args if source.tile else None
-    name = raw if isinstance(raw, str) else raw[0] if isinstance(raw, tuple) and raw else ""
-    if source.mode in ("RGB", "RGBA", "CMYK", "LA") and ";16" in str(name):
-        raise Undecodable(
-            f"colour of 16 bits, and white is declared as {white_level:,} (params.yaml: ingest.white_level): only the "
-            "upper 8 bits of such a file can be read; scale it to the whole range, or convert it to 8 bits"
-        )
 
 
 def _bomb(area: int, limit: int | None) -> str:
@@ -225,63 +165,6 @@ def _mend(source: ImageFile.ImageFile) -> None:
             del source.info["exif"]
     if source.format == "PNG" and "transparency" in source.info:
         source.info["transparency"] = _clear(source)
-
-
-def _shallow(source: ImageFile.ImageFile, white_level: int | None) -> Image.Image:
-    """Return a grey image of more than 8 bits as L, or LA if one of its levels is clear.
-
-    Integers lose their low bits, as Pillow does to colour of 16 bits: less than one level of 255 below the exact value;
-    where white is declared they are scaled to it and rounded. Floating-point pixels must lie in [0, 1].
-    """
-    wide = np.asarray(source)
-    if source.mode == "F":
-        grey = _from_unit(wide)
-    elif white_level is None or _low_bits(source) == 0:
-        grey = wide.view(_unsigned(wide)) >> _low_bits(source)
-    else:
-        grey = _below_white(wide.view(_unsigned(wide)), white_level)
-    if _tag(source, ExifTags.Base.PhotometricInterpretation, 1) == 0:  # white is zero
-        grey = 255 - grey
-    shallow = Image.fromarray(grey.astype(np.uint8))
-    if "transparency" in source.info:
-        alpha = np.where(wide == source.info["transparency"], 0, 255).astype(np.uint8)
-        shallow.putalpha(Image.fromarray(alpha))
-    shallow.info = {key: value for key, value in source.info.items() if key == "icc_profile"}
-    return shallow
-
-
-def _from_unit(levels: np.ndarray) -> np.ndarray:
-    low, high = levels.min(), levels.max()
-    if not (low >= 0 and high <= 1):  # so that NaN is refused too
-        raise Undecodable(f"floating-point pixels from {low:.4g} to {high:.4g}: only [0, 1] has a known range")
-    scaled: np.ndarray = np.rint(levels * 255)
-    return scaled
-
-
-def _below_white(levels: np.ndarray, white: int) -> np.ndarray:
-    scaled: np.ndarray = (np.minimum(levels, white).astype(np.uint32) * 255 + white // 2) // white
-    return scaled
-
-
-def _unsigned(wide: np.ndarray) -> np.dtype:
-    """Return the type of unsigned integers that is as wide: Pillow calls those of 32 bits signed."""
-    return np.dtype(f"{wide.dtype.byteorder}u{wide.dtype.itemsize}")
-
-
-def _low_bits(source: ImageFile.ImageFile) -> int:
-    """Return by how many bits an integer of the image is wider than 8; raises `Undecodable` where nothing tells."""
-    is_signed = _tag(source, ExifTags.Base.SampleFormat, 1) != 1
-    if source.format not in DEEP or is_signed:
-        kind = "signed" if is_signed else f"{source.format} of mode {source.mode}"
-        raise Undecodable(f"{kind} pixels have no known range")
-    bits = 32 if source.mode == "I" and source.format != "PPM" else 16
-    return _tag(source, ExifTags.Base.BitsPerSample, bits) - 8
-
-
-def _tag(source: ImageFile.ImageFile, tag: int, otherwise: int) -> int:
-    """Return the first value of a TIFF tag."""
-    value = source.tag_v2.get(tag, otherwise) if source.format == "TIFF" else otherwise  # type: ignore[attr-defined]
-    return int(value[0] if isinstance(value, tuple) else value)
 
 
 def _clear(source: ImageFile.ImageFile) -> Any:

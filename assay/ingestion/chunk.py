@@ -9,11 +9,11 @@ from typing import Any
 
 from assay.compute import backend, fingerprint
 from assay.errors import AssayError
-from assay.images import colour, decode, fit
+from assay.images import colour, decode, depth, fit, kinds
 from assay.ingestion import image_statistics, measure
 from assay.sources.listing import Entry, Source
 
-CODE = (colour, decode, measure, fit, image_statistics)
+CODE = (colour, decode, depth, measure, fit, image_statistics, kinds)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import pytest
 from pictures import encode
 from PIL import Image
 
-from assay.images import decode
+from assay.images import decode, kinds
 from assay.ingestion import measure
 
 HEAD = b"\x00\x00\x00\x18ftyp%s\x00\x00\x00\x00mif1heic"
@@ -18,9 +18,9 @@ HEAD = b"\x00\x00\x00\x18ftyp%s\x00\x00\x00\x00mif1heic"
 @pytest.fixture
 def absent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)  # to import it is an ImportError then
-    decode._reads_heic.cache_clear()
+    kinds.reads_heic.cache_clear()
     yield
-    decode._reads_heic.cache_clear()
+    kinds.reads_heic.cache_clear()
 
 
 def photo() -> tuple[np.ndarray, bytes]:
