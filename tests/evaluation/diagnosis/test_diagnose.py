@@ -9,15 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from faults_made import (
+from evidence_faults import (
     FAULTS,
     conflicts,
-    first_step,
     foreign,
-    kernels,
     leaks,
-    noisy,
-    overfitted,
+    named,
     unfit,
     with_rows,
 )
@@ -25,16 +22,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.commands.main import cli
-from assay.evaluation.diagnosis import borders, causes, contracts, diagnose, drawn, symptoms
+from assay.evaluation.diagnosis import causes, contracts, diagnose, drawn, symptoms
 from assay.evaluation.diagnosis.evidence import Evidence
-from assay.ingestion import image_statistics
 from assay.operations import params_lines
 
 TEXT = (made.ROOT / "params.yaml").read_text()
-
-
-def named(evidence: Evidence) -> list[str]:
-    return [each.cause for each in diagnose.diagnose(evidence).findings]
 
 
 @pytest.mark.parametrize("accuracy", [0.99, 0.9, 0.7])
@@ -74,119 +66,6 @@ def test_file_with_two_labels_is_shown_once_with_both() -> None:
     shown = drawn.cards(found, evidence, pixels)[0].images
     assert len({name for name, _, _ in shown}) == len(shown) == 24
     assert all(label.endswith(" and other") or label.startswith("other and ") for _, _, label in shown)
-
-
-def framed(evidence: Evidence, *splits: str) -> Evidence:
-    """Give the border of the images of these splits the grey of their class; their centres tell the class to all."""
-    pixels, numbers = evidence.pixels.copy(), pd.factorize(evidence.rows["label"])[0]
-    pixels[:, 1] = np.random.default_rng(1).integers(0, 256, (len(made.CLASSES), 60))[numbers]
-    has = evidence.rows["split"].isin(splits).to_numpy()
-    pixels[has, 0] = 40 * numbers[has, None]
-    return dataclasses.replace(evidence, pixels=pixels)
-
-
-def test_border_that_gives_the_class_away_in_train_and_val_alone_is_a_shortcut() -> None:
-    evidence = framed(made.sound(), "train", "val")
-    found = diagnose.diagnose(evidence).findings[0]
-    assert (found.cause, found.certainty) == ("shortcut", "certain")
-    assert "name 100% of the val images rightly and" in found.seen
-    assert named(framed(made.sound(), "train", "val", "test")) == []  # that is for `validate` to say
-    both = made.answered(
-        with_rows(evidence, foreign), test=made.split(np.arange(400) % 5, made.right(400, 0.6), "test")
-    )
-    assert named(both)[:2] == ["shortcut", "foreign_test"]
-
-
-def test_border_of_few_images_accuses_nobody() -> None:
-    """Of twenty images each the border is by luck 20 points ahead in one of ten sound sets."""
-    rng = np.random.default_rng(0)
-    shares = (rng.binomial(20, 0.58, (2000, 2)) / 20).tolist()
-    told = [borders.Told(border=(val, test), centre=(0.9, 0.9), n_asked=(20, 20)) for val, test in shares]
-    assert sum(val - test > borders.AHEAD for val, test in shares) > 100
-    assert sum(each.is_broken for each in told) < 10
-
-
-def test_border_is_drawn_where_it_is() -> None:
-    """Of a border that tells the class all of the variance lies between the classes, and of noise hardly any."""
-    assert np.array_equal(borders.BORDER, image_statistics.BORDER)
-    assert np.array_equal(borders.CENTRE, image_statistics.CENTRE)
-    square = borders.explained(framed(made.sound(), "train"), "train")
-    assert square is not None
-    assert np.nanmin(square[0]) == pytest.approx(1)
-    assert np.isnan(square[2, 2])
-    assert np.nanmax(borders.explained(made.sound(), "train")) < 0.05
-
-
-def few(evidence: Evidence, n_train: int) -> Evidence:
-    return made.recorded(evidence, n_images={"train": n_train})
-
-
-def test_few_images_are_not_taken_for_few_epochs_or_for_overfitting_alone() -> None:
-    """Few images are few steps: after any number of epochs the kernels have hardly moved."""
-    (found,) = diagnose.diagnose(few(first_step(made.sound(), 8e-3), 50)).findings
-    assert (found.cause, found.certainty, found.alike) == ("too_few_images", "possible", ("too_few_epochs",))
-    by_heart = diagnose.diagnose(few(overfitted(made.sound()), 50)).findings
-    assert [(each.cause, each.certainty) for each in by_heart] == [("too_few_images", "likely")]
-    assert named(few(made.sound(), 50)) == []  # what is learnt from few is no fault
-    assert named(few(overfitted(made.sound()), 5000)) == ["overfitting"]
-    assert named(few(first_step(made.sound(), 4e-4), 50)) == ["rate_too_low"]
-
-
-def test_epoch_that_is_kept_before_anything_was_learnt_is_said() -> None:
-    """Of few images the loss on val is lowest before the network answers anything, and the accuracy comes later."""
-    unlearnt = few(first_step(made.sound(), 8e-3), 50)
-    assert unlearnt.record
-    shares = {"clean_accuracy": (0.2, 0.9, 1.0), "val_accuracy": (0.2, 0.4, 0.5), "clean_loss": (1.6, 0.3, 0.02)}
-    epochs = [row | {name: of[n] for name, of in shares.items()} for n, row in enumerate(unlearnt.record["epochs"])]
-    first_kept = made.recorded(unlearnt, epochs=epochs, kept={"epoch": 1, "rule": "smoothed"})
-    (found,) = diagnose.diagnose(first_kept).findings
-    assert (found.cause, found.certainty, found.change) == ("too_few_images", "likely", {"train.keep": "last"})
-    assert "the epoch that is kept, 1, is 30.0% worse on val" in found.seen
-    (found,) = diagnose.diagnose(made.recorded(first_kept, kept={"epoch": 3, "rule": "last"})).findings
-    assert (found.change, "more images of each class" in found.look) == ({}, True)
-
-
-def test_doubtful_labels_are_no_news_where_the_training_itself_is_wrong() -> None:
-    assert named(noisy(made.sound())) == ["label_noise"]
-    strong = {"clean": 1.2, "dropout": 1.2, "augmented": 1.5}
-    assert named(made.recorded(noisy(made.sound()), regularisation=strong)) == ["augmentation_too_strong"]
-
-
-def test_narrow_network_and_heaviest_dropout_are_named_whatever_the_steps_were() -> None:
-    slow = first_step(made.sound(), 8e-3)
-    (found,) = diagnose.diagnose(made.trained(slow, filters=(2, 2))).findings
-    assert (found.cause, found.is_confident) == ("model_too_small", True)
-    assert found.change == {"train.filters": [16, 32, 64]}
-    (found,) = diagnose.diagnose(made.trained(unfit(made.sound(), 1.5), dropout=0.97)).findings
-    assert (found.cause, found.change) == ("dropout_too_strong", {"train.dropout": 0.3})
-    assert named(made.trained(made.sound(), dropout=0.97, filters=(2,))) == []  # digits are learnt with it
-
-
-def test_augmentation_that_leaves_nothing_is_seen_where_pixels_tell_the_classes_apart_or_not() -> None:
-    """Small colour photos are hardly told apart pixel by pixel, so that there is little to be lost."""
-    gone = {"plain": 0.46, "augmented": 0.29, "chance": 0.2, "correlation": 0.14}
-    assert named(made.recorded(unfit(made.sound(), 1.4), augmentation=gone))[0] == "augmentation_too_strong"
-    light = gone | {"augmented": 0.45, "correlation": 0.68}
-    assert named(made.recorded(unfit(made.sound(), 1.4), augmentation=light)) == ["model_too_small"]
-    assert named(made.recorded(made.sound(), augmentation=gone)) == []
-
-
-@given(st.floats(1e-7, 1e-3), st.floats(3.1, 1e4))
-def test_rate_that_is_advised_takes_steps_of_a_sound_size(first: float, grown: float) -> None:
-    """A step of Adam's is as its rate, and so is what the kernels grow by."""
-    rate = made.P.train.learning_rate
-    low = diagnose.diagnose(first_step(made.sound(), first)).findings[0].change["train.learning_rate"]
-    assert 5e-3 < first * low / rate < 2e-2 or low / rate == pytest.approx(1000, rel=0.3)
-    high = made.recorded(unfit(made.sound(), 0.4), kernels=kernels(grown))
-    less = diagnose.diagnose(high).findings[0].change["train.learning_rate"]
-    assert 0.6 < grown * less / rate < 1.6 or rate / less == pytest.approx(1000, rel=0.3)
-
-
-def test_network_of_ones_own_is_advised_nothing_that_it_does_not_read() -> None:
-    for cause in ("scaling", "vanishing_gradients", "dead_units"):
-        first = diagnose.diagnose(made.trained(FAULTS[cause](made.sound()), network="mine")).findings[0]
-        assert (first.cause, first.change) == (cause, {})
-        assert "mine" in first.look
 
 
 def test_gradient_may_vanish_in_the_middle() -> None:

@@ -1,4 +1,4 @@
-"""What a diagnosis sees of each fault: sound evidence, spoilt in one way."""
+"""Evidence with a fault: what each cause looks like, put into that of a sound run."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,12 @@ import evidence_made as made
 import numpy as np
 import pandas as pd
 
+from assay.evaluation.diagnosis import diagnose
 from assay.evaluation.diagnosis.evidence import Evidence
+
+
+def named(evidence: Evidence) -> list[str]:
+    return [each.cause for each in diagnose.diagnose(evidence).findings]
 
 
 def kernels(factor: float) -> dict[str, dict[str, float]]:
