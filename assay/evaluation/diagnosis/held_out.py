@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pandas as pd
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import ks_2samp
+from scipy.stats import binom, ks_2samp
 
 from assay import words
 from assay.evaluation.diagnosis.evidence import Evidence, Split
@@ -15,6 +15,7 @@ ELSEWHERE, LOWER = 0.5, 1.6  # Kolmogorov-Smirnov distance; standard errors that
 FEWEST, FEWEST_TEST, WIDEST = 20, 100, 0.06  # images; of test; half the interval of the accuracy
 MOST_LOOKS = 20  # models measured on the same test images
 PERMUTED, PERMUTED_IMAGES = 0.3, 10  # of accuracy, that another order gains; test images for each class, to tell it
+MOVED = 0.001  # the chance that classes are called by other names, over all orders
 LEAST_MARGIN = 0.01  # of accuracy: nobody has the images to tell less
 LOOKED_AT = ("brightness", "contrast", "sharpness")
 
@@ -29,7 +30,8 @@ def label_map(evidence: Evidence) -> Finding | None:
         return None
     rows, columns = linear_sum_assignment(-counts)
     was, would = float(np.trace(counts)) / counts.sum(), float(counts[rows, columns].sum()) / counts.sum()
-    if would - was <= PERMUTED or would <= 2 * was:
+    gains = would - was > PERMUTED and would > 2 * was
+    if not gains and not (would >= _least_of_val(run.val, len(run.test.actual)) and _are_moved(counts, columns)):
         return None
     moved = [
         f"{run.classes[k]!r} is called {run.classes[to]!r}" for k, to in zip(rows, columns, strict=True) if k != to
@@ -43,6 +45,24 @@ def label_map(evidence: Evidence) -> Finding | None:
         cost=would - was,
         look="where class names become numbers: the order is that of data/records.json for training and answers alike",
     )
+
+
+def _least_of_val(val: Split, n_test: int) -> float:
+    """Return what the accuracy on test is at least, but for chance, if its images are like those of val."""
+    share, n = float(val.right.mean()) if len(val.right) else 1.0, max(1, len(val.right))
+    return share - LOWER * math.sqrt(share * (1 - share) * (1 / n + 1 / n_test))
+
+
+def _are_moved(counts: np.ndarray, columns: np.ndarray) -> bool:
+    """Say whether the classes that have another place in the best order are surely called by that one.
+
+    `counts`: int [K, K], actual by predicted. Each is called so more often than by its own name, and all together by
+    far: a one-sided binomial test, as strict as there are orders that move so many.
+    """
+    moved = np.flatnonzero(columns != np.arange(len(columns)))
+    other, own = counts[moved, columns[moved]], counts[moved, moved]
+    chance = binom.logsf(other.sum() - 1, other.sum() + own.sum(), 0.5)
+    return bool((other > own).all() and chance + len(moved) * math.log(len(counts)) < math.log(MOVED))
 
 
 def foreign_test(evidence: Evidence) -> Finding | None:

@@ -17,7 +17,7 @@ from evidence_faults import (
     unfit,
     with_rows,
 )
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from assay.evaluation.diagnosis import borders, diagnose
@@ -136,3 +136,33 @@ def test_network_of_ones_own_is_advised_nothing_that_it_does_not_read() -> None:
         first = diagnose.diagnose(made.trained(FAULTS[cause](made.sound()), network="mine")).findings[0]
         assert (first.cause, first.change) == (cause, {})
         assert "mine" in first.look
+
+
+def confused(evidence: Evidence, counts: np.ndarray) -> Evidence:
+    """Return the evidence with test answers whose confusions are `counts` [5, 5], actual by predicted."""
+    actual, said = (places.repeat(counts.ravel()) for places in np.indices(counts.shape).reshape(2, -1))
+    test = made.split(actual, np.ones(len(actual), bool), "test")
+    named = np.eye(5, dtype=bool)[said]
+    return made.answered(
+        evidence, test=dataclasses.replace(test, predicted=named, probabilities=np.where(named, 0.9, 0.025))
+    )
+
+
+def test_three_classes_in_another_order_are_told_where_a_third_of_the_answers_is_wrong_anyway() -> None:
+    counts = 5 + 45 * np.eye(5, dtype=int)[[2, 0, 1, 3, 4]]
+    assert named(confused(made.sound(accuracy=0.7), counts))[0] == "label_map"
+
+
+@given(st.integers(0, 2**32 - 1), st.floats(0.3, 0.9))
+@settings(max_examples=40)
+def test_answers_that_are_wrong_in_any_way_are_in_no_other_order(seed: int, share: float) -> None:
+    rng = np.random.default_rng(seed)
+    chances = share * np.eye(5) + (1 - share) * rng.dirichlet(np.ones(5), 5)
+    counts = np.stack([rng.multinomial(80, chance) for chance in chances])
+    assert "label_map" not in named(confused(made.sound(accuracy=0.95), counts))
+
+
+def test_two_classes_that_nobody_tells_apart_are_in_no_other_order() -> None:
+    counts = 80 * np.eye(5, dtype=int)
+    counts[:2, :2] = [[37, 43], [43, 37]]
+    assert "label_map" not in named(confused(made.sound(accuracy=0.8), counts))
