@@ -14,13 +14,14 @@ from assay.errors import AssayError
 
 LOCK = Path("dvc.lock")
 CACHE = Path(".dvc/cache")
+CHECKED = (".tar", ".tfrecord")  # batches and shards, whose readers hold each image against its own checksum
 MOST_BYTES = 64 * 2**20  # of a file that is read for it: a tenth of a second
 
 
 def check(inputs: Collection[str]) -> None:
     """Raise `AssayError` for the first input that a stage made and that is not as dvc.lock has it.
 
-    Large files and folders are not read: what is in them has checksums of its own.
+    Large files and folders are not read, nor what has checksums of its own, of which the stages say more.
     """
     made = _made() if LOCK.exists() else {}
     for name in sorted(made.keys() & set(inputs)):
@@ -43,7 +44,8 @@ def _inside(folder: str, md5: str) -> list[tuple[str, str]]:
     """Return the files of a folder with their MD5 as DVC's cache lists them; nothing where it has no such list."""
     try:
         listed = json.loads(_cached(md5).read_text())
-        return [(f"{folder}/{each['relpath']}", each["md5"]) for each in listed]
+        known = [(f"{folder}/{each['relpath']}", each["md5"]) for each in listed]
+        return [(name, md5) for name, md5 in known if not name.endswith(CHECKED)]
     except (OSError, ValueError, KeyError, TypeError):
         return []
 

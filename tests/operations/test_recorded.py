@@ -17,7 +17,8 @@ from assay.operations import recorded, stage_run
 
 STAGES = {
     "make": {
-        "cmd": "printf content > made.txt; mkdir -p many/below; printf inside! > many/below/one.txt; echo > many/other",
+        "cmd": "printf content > made.txt; mkdir -p many/below; printf inside! > many/below/one.txt; "
+        "echo > many/other; printf content > many/one.tfrecord",
         "outs": ["made.txt", "many"],
     },
     "use": {"cmd": f"{sys.executable} use.py", "deps": ["made.txt", "many", "use.py"]},
@@ -87,6 +88,11 @@ def test_a_file_of_a_folder_that_dvc_brought_back_damaged_is_refused_too(made: P
     run(made, *remove)
     run(made, *again)
     assert Path("many/below/one.txt").read_text() == "inside!"
+
+
+def test_what_has_checksums_of_its_own_is_left_to_the_stage(made: Path) -> None:
+    flip(Path("many/one.tfrecord"))
+    recorded.check(["many/one.tfrecord", "many/other"])
 
 
 def test_large_folders_are_not_read(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
