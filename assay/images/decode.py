@@ -41,7 +41,8 @@ class Reading:
     """What is not in a file and decides how it is read.
 
     `max_pixels`: more are refused before they are decoded; None: Pillow's own limit. `white_level`: of grey integers of
-    more than 8 bits, the value that becomes 255, all above it too; None: the highest that the file could hold.
+    more than 8 bits in PNG and TIFF, the value that becomes 255, all above it too; None: the highest that the file
+    could hold. PPM and JPEG 2000 say themselves what is white.
     """
 
     max_pixels: int | None = None

@@ -6,6 +6,7 @@ from PIL import ExifTags, Image, ImageFile
 from assay.images.kinds import Undecodable, tag
 
 DEEP = {"PNG", "TIFF", "PPM", "JPEG2000"}  # the formats whose integers of more than 8 bits have a known range
+WHITE_SAID = {"PPM", "JPEG2000"}  # that hold the highest value themselves, to which Pillow has scaled them
 
 
 def shallow(source: Image.Image, white_level: int | None) -> Image.Image:
@@ -17,7 +18,7 @@ def shallow(source: Image.Image, white_level: int | None) -> Image.Image:
     wide = np.asarray(source)
     if source.mode == "F":
         grey = _from_unit(wide)
-    elif white_level is None or _low_bits(source) == 0:
+    elif white_level is None or source.format in WHITE_SAID or _low_bits(source) == 0:
         grey = wide.view(_unsigned(wide)) >> _low_bits(source)
     else:
         grey = _below_white(wide.view(_unsigned(wide)), white_level)

@@ -292,6 +292,18 @@ def test_levels_below_white_are_within_half_a_level_and_the_others_white(white: 
     assert np.abs(found - np.minimum(levels, white) / white * 255).max() <= 0.5
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"P5\n3 1\n4095\n" + struct.pack(">3H", 0, 2048, 4095),
+        b"P5\n3 1\n65535\n" + struct.pack(">3H", 0, 32768, 65535),
+        encode(Image.fromarray(np.array([[0, 32768, 65535]], np.uint16)), "JPEG2000"),
+    ],
+)
+def test_what_says_itself_what_is_white_is_not_scaled_again(content: bytes) -> None:
+    assert np.asarray(decode.decode(content, decode.Reading(white_level=4095)))[0].tolist() == [0, 128, 255]
+
+
 def test_eight_bits_are_as_they_are_whatever_is_white() -> None:
     for content in (encode(grey([1, 200])), png(8, 0, bytes([1, 200])), tiff(bytes([1, 200]), 8)):
         assert np.asarray(decode.decode(content, decode.Reading(white_level=4095)))[0].tolist() == [1, 200]

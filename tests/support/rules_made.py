@@ -9,8 +9,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from asked import question
-from cases import CASES, Case, write_data
+from cases import Case, write_data
 from checkouts import ROOT
+from rule_cases import CASES
 
 from assay.dataset import manifest, splits
 from assay.validation import data_tables, run, suites

@@ -1,4 +1,6 @@
 import dataclasses
+import hashlib
+import io
 import shutil
 from pathlib import Path
 
@@ -8,15 +10,17 @@ import pytest
 from checkouts import ROOT, png
 from hypothesis import given
 from hypothesis import strategies as st
+from PIL import Image
 from records_made import PREPARED, P, paths, set_aside, write
 
 from assay import files, labels, params
-from assay.dataset import manifest, sharding
+from assay.dataset import batches, manifest, sharding
 from assay.dataset.records import contents, shard
 from assay.errors import AssayError
 from assay.images import decode
 from assay.training.tensors import tf
 from tasks import preprocess as task
+from tasks import verify
 
 __all__ = ["paths"]  # fixtures
 
@@ -70,6 +74,25 @@ def test_no_shard_is_larger_than_asked_or_spans_two_batches(paths: params.Paths)
     for plan in sharding.plan(planned(paths), PREPARED, P.shard_images):
         assert len(plan.members) <= 3
         assert batches[plan.members["sha256"]].nunique() == 1
+
+
+def test_declared_white_reaches_the_records_and_their_verification(paths: params.Paths) -> None:
+    deep = io.BytesIO()
+    Image.fromarray(np.full((4, 6), 2048, np.uint16)).save(deep, "PNG")
+    sha256 = hashlib.sha256(deep.getvalue()).hexdigest()
+    batches.write(paths.raw / "3", [(sha256, deep.getvalue())])
+    row = manifest.read(paths.manifest).iloc[:1].assign(
+        path="deep.png", split="val", sha256=sha256, batch="3", bytes=len(deep.getvalue()),
+        offset=batches.read_offsets(paths.raw / "3")[sha256],
+    )  # fmt: skip
+    write(paths, pd.concat([manifest.read(paths.manifest), row]))
+    loaded = params.load(ROOT / "params.yaml")
+    p = dataclasses.replace(loaded, preprocess=P, ingest=dataclasses.replace(loaded.ingest, white_level=4095))
+    task.main(p)
+    found = {sha256: pixels for sha256, _, pixels in examples(paths, "val")}
+    assert (found[sha256] == 128).all()
+    shutil.copytree(ROOT / "expectations", paths.expectations)
+    verify.main(p)
 
 
 def test_another_white_is_another_shard(paths: params.Paths) -> None:

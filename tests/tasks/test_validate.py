@@ -11,8 +11,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from cases import CASES, CLASSES, NEAR, Case, N, copies, images, sound, with_row
+from cases import CLASSES, NEAR, Case, N, copies, images, sound, with_row
 from checkouts import ROOT
+from rule_cases import CASES
 from sklearn.datasets import load_digits
 from validations import SUITES, Run, asked_once, checkout, failed, failing_rows, judged, run
 

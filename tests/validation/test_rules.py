@@ -6,7 +6,8 @@ They are asked in this process, about the tables that `validate` would build; te
 from pathlib import Path
 
 import pytest
-from cases import CASES, Case, sound
+from cases import Case, sound
+from rule_cases import CASES
 from rules_made import RULES, Build, broken, build, built, for_classes, names
 
 from assay.validation import rules as validation_rules

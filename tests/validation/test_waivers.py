@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 import yaml
-from cases import CASES, copies, sound, with_row
+from cases import copies, sound, with_row
+from rule_cases import CASES
 from validations import Run, asked_once, failed, failing_rows, judged, run
 
 from assay.errors import AssayError, GateClosed
