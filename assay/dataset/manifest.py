@@ -49,7 +49,7 @@ SCHEMA = pa.schema(
         ("noise", pa.float64()),  # standard deviation of what is no structure, in grey levels
         ("comb", pa.float64()),  # unevenness of grey's histogram from level to level, [0, 2]
         ("blockiness", pa.float64()),  # steps on the grid of JPEG over those off it; null: not to be seen
-        ("flat_share", pa.float64()),  # of rows, or of columns, that are all one level, neither black nor white
+        ("flat_share", pa.float64()),  # of rows, or of columns, at one edge that are all one level and cut off
         ("jpeg_quality", pa.int64()),  # of the file, [1, 100]; null: no JPEG
         ("camera", pa.string()),  # EXIF make and model; null: it does not say
         ("border", pa.binary(60)),  # the outermost grey pixels of a small copy, see assay/ingestion/image_statistics.py

@@ -17,6 +17,7 @@ from assay.labels import Task
 
 FEWEST_IMAGES = 100  # of validation, that a temperature is fitted on
 BOUNDS = (-2.0, 3.0)  # of its logarithm
+DIGITS = 6  # of the temperature: kinds of processor differ in the last ones of an exponential
 DRAWS, SEED = 200, 0  # of a perfectly calibrated model, for the floor
 
 
@@ -81,7 +82,8 @@ def fit(logits: np.ndarray, actual: np.ndarray, task: Task) -> Temperature:
     )
     at_bound = min(abs(found.x - bound) for bound in BOUNDS) < 0.01
     said = f"fitted on {n:,} validation images with {n_wrong:,} wrong"
-    return Temperature(value=float(math.exp(found.x)), reason=said + (", at the end of its range" if at_bound else ""))
+    value = float(f"{math.exp(found.x):.{DIGITS}g}")
+    return Temperature(value=value, reason=said + (", at the end of its range" if at_bound else ""))
 
 
 def _unfitted(why: str) -> Temperature:

@@ -20,6 +20,7 @@ from assay.errors import AssayError
 
 K = 10  # neighbours
 PASSED = 0.95  # share of validation images that each score lets pass
+DIGITS = 6  # of a threshold
 ROUGH = 100  # fewer validation images tell a threshold roughly
 SHRINKAGE = 1e-3  # of the covariance towards a sphere, so that it can be inverted
 MOST = 10_000  # train images that are kept
@@ -130,12 +131,13 @@ def scores(reference: Reference, features: np.ndarray, k: int = K) -> tuple[np.n
     """Return how far each image is, float64 [N] each: by kNN and by Mahalanobis; infinite where a feature is no number.
 
     kNN: 1 less the cosine to the k-th nearest train image, in [0, 2]. Mahalanobis: the squared distance to the nearest
-    class. Train images should not be asked about: each is its own neighbour.
+    class. Train images should not be asked about: each is its own neighbour. It is reckoned as exactly as the features
+    are: float32 or float64.
     """
     is_known = np.isfinite(features).all(axis=1)
-    kept = np.where(is_known[:, None], features, 0).astype(np.float32)
+    kept = np.where(is_known[:, None], features, features.dtype.type(0))
     parts = [kept[start : start + ROWS] for start in range(0, len(kept), ROWS)]
-    others, k = _unit(reference.features.astype(np.float32)), min(k, len(reference.features))
+    others, k = _unit(reference.features.astype(kept.dtype)), min(k, len(reference.features))
     near = [np.partition(1 - _unit(part) @ others.T, k - 1, axis=1)[:, k - 1] for part in parts]
     far = [_squared(part, reference) for part in parts]
     knn, mahalanobis = (np.concatenate([np.empty(0), *found]).astype(np.float64) for found in (near, far))
@@ -164,8 +166,11 @@ def nearest(reference: Reference, features: np.ndarray, k: int = K) -> tuple[np.
 
 
 def limits(reference: Reference, val_features: np.ndarray) -> Limits:
-    """Return the thresholds that let `PASSED` of the validation images pass, each score by itself."""
-    knn, mahalanobis = scores(reference, val_features)
+    """Return the thresholds that let `PASSED` of the validation images pass, each score by itself.
+
+    Kinds of processor add up a product of matrices in orders of their own: float64, rounded, hides that.
+    """
+    knn, mahalanobis = scores(reference, val_features.astype(np.float64))
     known = np.isfinite(knn)
     if not known.any():
         return Limits(
@@ -175,10 +180,14 @@ def limits(reference: Reference, val_features: np.ndarray) -> Limits:
     said = f"{100 * PASSED:g} % of {n:,} validation images pass each"
     return Limits(
         k=K,
-        knn_threshold=max(float(np.quantile(knn[known], PASSED)), 1e-6),
-        mahalanobis_threshold=max(float(np.quantile(mahalanobis[known], PASSED)), 1e-6),
+        knn_threshold=_threshold(knn[known]),
+        mahalanobis_threshold=_threshold(mahalanobis[known]),
         note=said + (f"; fewer than {ROUGH} tell it roughly" if n < ROUGH else ""),
     )
+
+
+def _threshold(of_validation: np.ndarray) -> float:
+    return max(float(f"{np.quantile(of_validation, PASSED):.{DIGITS}g}"), 1e-6)
 
 
 def properties(images: np.ndarray) -> np.ndarray:

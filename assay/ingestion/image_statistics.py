@@ -9,9 +9,13 @@ import numpy as np
 
 END_LEVELS = 8  # how many of the 256 count as black, and as many as white: JPEG blurs the last few
 CLIPPED_LEVELS = 3  # of the 256 count as the upper end of a channel: JPEG moves what was 255 by one or two
-FLAT_LEVELS = 2  # by which the pixels of a row may differ that is all one level
 PERCENTILES = (1, 5, 50, 95, 99)
 BLOCK_PX = 8  # of JPEG
+# So large a share of the pixels between one block beyond a flat rest, which a row of blocks may have left half flat, and
+# two is of another level. Any sky has a few flat blocks, so a small rest has to be cut off more sharply.
+CUT_OFF, SMALL_CUT_OFF = 0.3, 0.6
+MANY_PX = 1024
+UNLIKE_LEVELS = 8
 # The luminance table of JPEG at quality 50: ITU T.81, Annex K.1.
 LUMINANCE = (
     16, 11, 10, 16, 24, 40, 51, 61, 12, 12, 14, 19, 26, 58, 60, 55,
@@ -109,16 +113,25 @@ def blockiness(grey: np.ndarray) -> float | None:
 
 
 def flat_share(grey: np.ndarray) -> float:
-    """Return the share of rows, or of columns if it is more, that are all one level and neither black nor white.
+    """Return the share of rows, or of columns if it is more, at one edge that are all of one level and cut off.
 
-    Where a decoder stopped, the rest of a picture is such; black bars and white margins are not.
+    Where a decoder stopped, the rest of a picture is such; black bars and white margins are not, and a sky or a wall
+    is not cut off: beyond its last row much of the picture is still of its level.
     """
-    shares = []
-    for axis in (0, 1):
-        low, high = grey.min(axis=axis), grey.max(axis=axis)
-        is_flat = (high - low <= FLAT_LEVELS) & (low >= END_LEVELS) & (high < 256 - END_LEVELS)
-        shares.append(float(np.count_nonzero(is_flat) / is_flat.size))
-    return max(shares)
+    return max(_flat_rows(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
+
+
+def _flat_rows(grey: np.ndarray) -> float:
+    """Return the share of the rows that are flat and cut off, of those from the first on."""
+    level = int(grey[0, 0])
+    if not END_LEVELS <= level < 256 - END_LEVELS or (grey[0] != level).any():
+        return 0.0
+    is_flat = (grey == level).all(axis=1)
+    n_flat = int(is_flat.argmin())  # 0 where all are: that is a constant image
+    beyond = grey[n_flat + BLOCK_PX : n_flat + 2 * BLOCK_PX + 1] if n_flat + BLOCK_PX < len(grey) else grey[-1:]
+    is_unlike = np.abs(beyond.astype(np.int16) - level) > UNLIKE_LEVELS
+    needed = CUT_OFF if n_flat * grey.shape[1] >= MANY_PX else SMALL_CUT_OFF
+    return n_flat / len(grey) if np.count_nonzero(is_unlike) >= needed * is_unlike.size else 0.0
 
 
 def of_colours(planes: np.ndarray) -> dict[str, float]:

@@ -18,7 +18,7 @@ from typing import Any
 import click
 import numpy as np
 
-from assay.ingestion import near_duplicates
+from assay.ingestion import hamming, near_duplicates, turns
 from assay.ingestion.measure import HASH_PX, measure
 from benchmarks.faults import inject, pictures
 from benchmarks.faults.checkout import Said, checkout, measured, validated
@@ -108,10 +108,22 @@ def once(every: Sequence[pictures.Picture], n_images: int) -> list[pictures.Pict
     place = {each.path: number for number, each in enumerate(every)}
     draws = [thumbnails[[place[each.path] for each in pictures.redraw(every, n_images, n)]] for n in range(LIMITS)]
     look, limit = near_duplicates.look(draws[0]), max(near_duplicates.calibrate(draw, 0) for draw in draws)
-    pairs = near_duplicates.candidates(thumbnails, replace(look, radius=look.radius + BEYOND))
-    pairs = pairs[near_duplicates.distance(thumbnails, pairs) <= limit]
+    upright = near_duplicates.candidates(thumbnails, replace(look, radius=look.radius + BEYOND))
+    in_turns = _in_turns(thumbnails)
+    pairs = np.concatenate(
+        [
+            upright[near_duplicates.distance(thumbnails, upright) <= limit],
+            in_turns[turns.closest(thumbnails, in_turns)[0] <= limit / turns.STRICTER],
+        ]
+    )
     twice = {j for i, j in pairs.tolist() if (every[i].group, every[i].label) != (every[j].group, every[j].label)}
     return [each for number, each in enumerate(every) if number not in twice]
+
+
+def _in_turns(thumbnails: np.ndarray) -> np.ndarray:
+    """Return the pairs [P, 2] of which one may be the other, mirrored or turned."""
+    look = turns.look(thumbnails)
+    return hamming.pairs(turns.codes(thumbnails, np.arange(len(thumbnails)), look), look.radius + BEYOND // 2)
 
 
 def redraws(name: str, n_images: int, seeds: Sequence[int]) -> Iterator[str]:

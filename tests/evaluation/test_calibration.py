@@ -23,6 +23,13 @@ def test_temperature_finds_how_much_too_sure_the_model_is(factor: float) -> None
     assert found.reason.startswith("fitted on 4,000 validation images with ")
 
 
+def test_temperature_does_not_depend_on_the_order_in_which_a_processor_adds_up() -> None:
+    logits, actual = drawn(500, 4)
+    order = np.random.default_rng(0).permutation(500)
+    others = [calibration.fit(logits[o] * 2, actual[o], "single_label").value for o in (order, order[::-1])]
+    assert others == [calibration.fit(logits * 2, actual, "single_label").value] * 2
+
+
 def test_temperature_of_sigmoids_is_found_too() -> None:
     rng = np.random.default_rng(1)
     logits = rng.normal(0, 2, (3000, 3))

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -81,6 +82,16 @@ def test_thresholds_let_19_of_20_validation_images_pass_and_few_are_said() -> No
     none = ood.limits(known, np.empty((0, 8), np.float32))
     assert none.note == "no validation image to tell by"
     assert not ood.verdict(answered(known, none, drawn(1)[0])[0]).is_unlike
+
+
+def test_thresholds_do_not_depend_on_the_order_in_which_a_processor_adds_up() -> None:
+    features, labels = drawn(400, d=64)
+    known = ood.fit(features, labels, np.arange(400).astype("S64"), np.zeros((400, 5)))
+    val, order = drawn(150, seed=6, d=64)[0], np.random.default_rng(0).permutation(64)
+    parts = {"features": known.features[:, order], "means": known.means[:, order]}
+    other = replace(known, **parts, precision=known.precision[np.ix_(order, order)])
+    assert (ood.scores(known, val)[1] != ood.scores(other, val[:, order])[1]).any()
+    assert ood.limits(known, val) == ood.limits(other, val[:, order])
 
 
 def test_feature_that_is_no_number_is_unlike_anything() -> None:

@@ -70,18 +70,33 @@ def test_blockiness_rises_as_the_quality_of_a_jpeg_falls() -> None:
     assert at(30) > 1.2
 
 
-def test_rest_of_a_picture_that_stopped_is_flat_and_black_bars_are_not() -> None:
+@pytest.mark.parametrize("turns", range(4))
+def test_rest_of_a_picture_that_stopped_is_flat_and_black_bars_are_not(turns: int) -> None:
     levels = random(1, 50, 40)
     levels[30:] = 128
-    assert image_statistics.flat_share(levels) == 0.4
-    assert image_statistics.flat_share(levels.T.copy()) == 0.4
+    assert image_statistics.flat_share(np.rot90(levels, turns)) == 0.4
     for level in (0, 7, 248, 255):
         levels[30:] = level
-        assert image_statistics.flat_share(levels) == 0
-    levels[30:, ::2], levels[30:, 1::2] = 128, 130
-    assert image_statistics.flat_share(levels) == 0.4
-    levels[30:, 1::2] = 131
-    assert image_statistics.flat_share(levels) == 0
+        assert image_statistics.flat_share(np.rot90(levels, turns)) == 0
+
+
+def test_rest_that_begins_within_a_row_of_blocks_is_flat() -> None:
+    levels = random(1, 64, 64)
+    levels[40:], levels[32:40, 24:] = 128, 128
+    assert image_statistics.flat_share(levels) == 24 / 64
+
+
+def test_sky_is_not_cut_off() -> None:
+    sky = np.full((200, 300), 180, np.uint8)
+    sky[80:110, 120:180] = random(2, 30, 60)  # a bird
+    assert image_statistics.flat_share(sky) == 0
+    small = np.full((32, 32), 180, np.uint8)
+    small[16:24, 10:22] = random(3, 8, 12)  # a third of the rows: a few blocks are flat in any sky
+    assert image_statistics.flat_share(small) == 0
+
+
+def test_constant_image_is_no_rest() -> None:
+    assert image_statistics.flat_share(np.full((40, 40), 128, np.uint8)) == 0
 
 
 def test_means_of_the_channels() -> None:
