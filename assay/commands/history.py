@@ -18,8 +18,8 @@ def history(as_json: bool) -> None:
 
     from assay.versions import history
 
-    events = history.read()
-    candidates = history.candidates(events, params.load().paths.candidate)
+    events, paths = history.read(), params.load().paths
+    candidates = history.candidates(events, paths.candidate)
     if as_json:
         rows = [
             asdict(each) | {"candidate": None if each.is_promotion else candidates[each.version]} for each in events
@@ -28,5 +28,7 @@ def history(as_json: bool) -> None:
         return
     for line in history.lines(events, candidates) or ["nothing was released yet"]:
         click.echo(line)
+    if behind := history.behind(events, paths.champions):
+        click.echo(behind)
     if found := history.champions(events):
         click.echo(f"the champion is {found[-1]}; `assay rollback` goes to {found[-2] if len(found) > 1 else 'none'}")

@@ -11,8 +11,8 @@ END_LEVELS = 8  # how many of the 256 count as black, and as many as white: JPEG
 CLIPPED_LEVELS = 3  # of the 256 count as the upper end of a channel: JPEG moves what was 255 by one or two
 PERCENTILES = (1, 5, 50, 95, 99)
 BLOCK_PX = 8  # of JPEG
-# So large a share of the pixels between one block beyond a flat rest, which a row of blocks may have left half flat, and
-# two is of another level. Any sky has a few flat blocks, so a small rest has to be cut off more sharply.
+# So large a share of the pixels from one block beyond a flat rest (a row of blocks may have been left half flat) to two
+# is of another level. Any sky has a few flat blocks, so a small rest has to be cut off more sharply.
 CUT_OFF, SMALL_CUT_OFF = 0.3, 0.6
 MANY_PX = 1024
 UNLIKE_LEVELS = 8

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from assay import state
 from assay.versions import git
 from assay.versions.tagged import ARTIFACT, STAGE
 
@@ -84,6 +85,25 @@ def lines(events: Sequence[Event], candidates: dict[str, dict[str, Any]]) -> lis
             )
             found += [f"    {'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"]]
     return found
+
+
+def behind(events: Sequence[Event], file: Path) -> str:
+    """Return what is wrong where champions.json of this checkout does not end with the champion of the tags, and what
+    mends it; empty: nothing.
+
+    The file is what `register` holds a model against, and part of a commit, so that a commit gives one verdict; tags
+    move without it.
+    """
+    kept, found = [str(each["version"]) for each in json.loads(file.read_text())], champions(events)
+    if not found or found[-1] in kept[-1:]:
+        return ""
+    remote, branch = git.remote(), f"{state.BRANCHES}promote-{found[-1]}"
+    here = [name for name in (branch, f"{remote}/{branch}") if git.has(name)]
+    mends = f"`git merge {here[0]}`" if here else f"merge the branch on which {found[-1]} became the champion"
+    return (
+        f"{file.as_posix()} of this checkout ends with {kept[-1] if kept else 'none'}, by the tags the champion is "
+        f"{found[-1]}: a model made here would be held against the former; {mends}"
+    )
 
 
 def candidates(events: Sequence[Event], path: Path) -> dict[str, dict[str, Any]]:

@@ -27,7 +27,7 @@ from assay.operations import alert, disk, messages, outbox
 from assay.validation import gate as judging
 from assay.validation import waivers as granted
 from assay.validation import weaker
-from assay.versions import dvc_repo, git, lock, storage
+from assay.versions import dvc_repo, git, history, lock, storage
 from assay.words import counted
 from flows.doctor import declared, prefect_state
 from flows.doctor.answer import Answer
@@ -141,6 +141,14 @@ def gate() -> Iterator[Answer]:
         yield Answer(subject="gate", seen=line, is_note=True)
 
 
+def champion() -> Iterator[Answer]:
+    """Is a model that is made here held against the one in use? A retraining is: it begins from the newest branch."""
+    events = history.read()
+    found = history.champions(events)[-1:]
+    behind = history.behind(events, params.load().paths.champions)
+    yield Answer(subject="champion", seen=behind or (found[0] if found else "none yet"), is_note=bool(behind))
+
+
 def place() -> Iterator[Answer]:
     """Is this a checkout in which a retraining can work?"""
     try:
@@ -246,7 +254,7 @@ def main(test_alerts: bool, tell: bool) -> None:
 
     terminal.guard()
     of_others = [declared.deployed, declared.schedules, declared.refs, prefect_state.prefect]
-    questions = [tools, versions, place, room, locks, cache, gate, waivers, remotes, alerts, *of_others]
+    questions = [tools, versions, place, room, locks, cache, gate, waivers, champion, remotes, alerts, *of_others]
     wrong = []
     for answer in ask(questions):
         mark = "!!" if answer.todo else "--" if answer.is_note else "ok"

@@ -68,6 +68,16 @@ def test_history_says_who_when_why_of_which_data_and_with_which_verdict(checkout
     assert [row["version"] for row in rows if row["candidate"]] == ["v0.0.1", "v0.0.2", "v0.0.3"]
 
 
+def test_checkout_that_holds_models_against_an_older_champion_is_told_how_to_catch_up(checkout: Path) -> None:
+    behind = "registry/champions.json of this checkout ends with none, by the tags the champion is"
+    told = "a model made here would be held against the former"
+    assert f"{behind} v0.0.3: {told}; merge the branch" in asked("history")
+    asked("rollback")
+    assert f"{behind} v0.0.1: {told}; `git merge retrain/promote-v0.0.1`" in asked("history")
+    run(checkout, "git", "merge", "-q", "retrain/promote-v0.0.1")
+    assert "of this checkout ends with" not in asked("history")
+
+
 def test_rollback_brings_the_previous_champion_back_and_moves_nothing_else(checkout: Path) -> None:
     before = run(checkout, "git", "rev-parse", "HEAD"), run(checkout, "git", "status", "--porcelain")
     said = asked("rollback", "--why", "it took cats for dogs")

@@ -116,6 +116,24 @@ def test_gate_that_was_disarmed_is_named_every_time_and_stops_no_retraining(chec
     assert answer.is_note
 
 
+def test_champion_of_the_tags_that_this_checkout_does_not_know_is_named_and_stops_no_retraining(
+    checkout: Path,
+) -> None:
+    shutil.copy(ROOT / "params.yaml", checkout)
+    (checkout / "registry").mkdir(exist_ok=True)
+    (checkout / "registry/champions.json").write_text("[]\n")
+    assert the(examine.champion()).seen == "none yet"
+    git = "git", "-c", "user.name=Tester", "-c", "user.email=tester@example.com"
+    toy.run(checkout, *git, "commit", "-q", "--allow-empty", "-m", "release")
+    toy.run(checkout, *git, "tag", "-a", "-m", "first", "classifier@v0.0.1")
+    toy.run(checkout, *git, "tag", "-a", "-m", "in use", "classifier#champion#1")
+    answer = the(examine.champion())
+    assert answer.seen.startswith(
+        "registry/champions.json of this checkout ends with none, by the tags the champion is"
+    )
+    assert answer.is_note and not answer.todo
+
+
 def test_remotes_that_do_not_answer_are_named(checkout: Path) -> None:
     assert [answer.todo for answer in examine.remotes()] == ["", ""]
     toy.run(checkout, "git", "remote", "add", "origin", str(checkout / "nowhere"))
