@@ -25,8 +25,8 @@ TENTH = 1.2816  # where a normal distribution has it
 # A score, and the distance that it has, the limit of the rule, where those beyond it are a kind of their own.
 BEYOND = {
     "dark": (-np.log(47), 6.0),
-    "bright": (-np.log(23), 5.0),
-    "clipped": (0.42, 5.0),
+    "bright": (-np.log(23), 5.3),
+    "clipped": (0.42, 5.5),
     "washed_out": (-np.log(57), 4.5),
     "low_entropy": (-4.75, 5.5),
     "blurred": (-0.65, 4.1),
