@@ -40,6 +40,7 @@ class Memo:
     batches: Path
     pairs: Path
     shards: Path
+    proofs: Path
     training: Path
 
 

@@ -14,14 +14,17 @@ clashes with). Status: failed; waived; set aside; tolerated, where no more rows 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from assay import files, words
-from assay.validation import gate, judgement, rules, run, waivers, weaker, wording
+from assay.validation import gate, rules, run, waivers, weaker, wording
 from assay.validation.rules import TABLES
 from assay.validation.run import Result
+
+if TYPE_CHECKING:  # it needs SciPy, and `verify` does not
+    from assay.validation.judgement import Judgement
 
 ROW_COUNT = "expect_table_row_count_to_be_between"
 CSV_COLUMNS = ("path", "suite", "expectation", "severity", "status", "column", "value", "limit", "partner")
@@ -104,7 +107,7 @@ def _status(result: Result) -> str:
 
 
 def as_results(
-    judged: judgement.Judgement,
+    judged: "Judgement",
     granted: list[waivers.Waiver],
     weaker_rules: list[weaker.Weaker],
     manifest_sha256: str,

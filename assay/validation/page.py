@@ -14,7 +14,6 @@ from assay.validation.profile.approved import Profile
 
 CLASSES = 100  # shown, the largest
 ASIDE = 100  # images shown that are set aside
-NO_PAIRS = pd.DataFrame({"path": [], "partner": [], "distance": []})
 
 
 def of_data(
@@ -86,9 +85,3 @@ def balance(counts: pd.DataFrame, approved: Profile | None) -> Sequence[Mapping[
 
 def _share(label: str, approved: Profile | None) -> float | None:
     return approved.classes.get(label, 0) / approved.n_images if approved else None
-
-
-def of_records(results: Mapping[str, Any], failures: pd.DataFrame, images: pd.DataFrame, raw: Originals) -> str:
-    """Return the page, the same for the same data; arguments as in `of_data`."""
-    found = findings.findings(results["expectations"], failures, images, NO_PAIRS, raw)
-    return pages.render("validation/verification.html", findings=found, **results)

@@ -4,8 +4,9 @@ The shards are read without TensorFlow, each record checked by its checksum. Wha
 the manifest anew, not taken from what `preprocess` believes to have written.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,9 @@ import pandas as pd
 from assay import labels
 from assay.dataset import batches
 from assay.dataset.records import contents, reader
+from assay.errors import AssayError
 from assay.images import decode
+from assay.validation import proofs
 from assay.validation.rules import TABLES
 
 ALL = "*"  # instead of a class
@@ -21,35 +24,37 @@ WORST = 255  # the difference of an image that has another shape, or is no image
 
 
 def build(
-    folder: Path, raw: Path, index: contents.Index, rows: pd.DataFrame, p: decode.Preparation, *, n_samples: int
+    folder: Path,
+    raw: Path,
+    index: contents.Index,
+    rows: pd.DataFrame,
+    p: decode.Preparation,
+    *,
+    n_samples: int,
+    proven: Path,
 ) -> dict[str, pd.DataFrame]:
     """Return every table, columns as in `suites.TABLES`; `rows`: those of the manifest that should be recorded.
 
     `n_samples` images are decoded again, those with the smallest SHA-256: as good as drawn by lot, and the same ones in
-    every run.
+    every run. `proven`: the folder of the proofs of shards that were read before.
     """
     wanted = rows.drop_duplicates("sha256").set_index("sha256")
+    found = proofs.shards(folder, index, proven)
+    records = [
+        (sha256, shard.name, shard.split, label)
+        for shard in found
+        for sha256, label in zip(shard.records.sha256, shard.records.label, strict=True)
+    ]
+    seen = pd.DataFrame(records, columns=["sha256", "partner", "recorded_split", "recorded_label"])
+    shards = [(shard.name, not shard.reason, _reason(shard, wanted["path"])) for shard in found]
     sampled = wanted.sort_index().head(n_samples)
-    shards, found, samples = [], [], []
-    for split, name in ((split, name) for split, own in index.splits.items() for name in own.shards):
-        reason = ""
-        try:
-            for example in reader.read(folder / name, index):
-                found.append((example.sha256, name, split, _label(example, index)))
-                if example.sha256 in sampled.index:
-                    row = sampled.loc[example.sha256]
-                    samples.append((row["path"], name, difference(example.image, _fresh(row, raw, p))))
-        except OSError as error:
-            reason = f"cannot be read: {error.strerror}"
-        except reader.Broken as error:
-            path = wanted["path"].get(error.sha256)
-            reason = f"{error}, the one of {path}" if path else str(error)
-        shards.append((name, not reason, reason))
-    seen = pd.DataFrame(found, columns=["sha256", "partner", "recorded_split", "recorded_label"])
-    task = index.task
+    samples = [
+        (row["path"], name, difference(image, _fresh(row, raw, p)))
+        for row, name, image in _sampled(folder, index, found, sampled)
+    ]
     return {
         "shards": pd.DataFrame(shards, columns=list(TABLES["shards"].columns)),
-        "counts": counts(wanted, seen, task),
+        "counts": counts(wanted, seen, index.task),
         "recorded": recorded(wanted, seen),
         "samples": pd.DataFrame(samples, columns=list(TABLES["samples"].columns)),
     }
@@ -79,16 +84,31 @@ def _counted(split: "pd.Series[str]", label: "pd.Series[str]", task: labels.Task
     return each.groupby(["split", "label"]).size()
 
 
-def _label(example: contents.Example, index: contents.Index) -> str:
-    """Return the label as the manifest has it, or a text that no class is called by where a number stands for none."""
-    marks: Iterable[int] = [example.label] if isinstance(example.label, int) else np.flatnonzero(example.label)
-    names = [index.classes[mark] if mark < len(index.classes) else f"(class {mark})" for mark in marks]
-    return labels.SEPARATOR.join(names)
+def _reason(shard: proofs.Shard, paths: "pd.Series[str]") -> str:
+    """Return why the shard is not whole, with the image at which it breaks."""
+    path = paths.get(shard.broken)
+    return f"{shard.reason}, the one of {path}" if path else shard.reason
+
+
+def _sampled(
+    folder: Path, index: contents.Index, shards: Iterable[proofs.Shard], sampled: pd.DataFrame
+) -> Iterator[tuple["pd.Series[Any]", str, np.ndarray]]:
+    """Yield each record of the sampled images: the row of the manifest, the shard, and the recorded image."""
+    wanted = set(sampled.index)
+    for shard in shards:
+        for sha256, start in zip(shard.records.sha256, shard.records.start, strict=True):
+            if sha256 in wanted:
+                _, example = next(reader.located(folder / shard.name, index, start))
+                yield sampled.loc[sha256], shard.name, example.image
 
 
 def _fresh(row: pd.Series, raw: Path, p: decode.Preparation) -> np.ndarray | None:
-    with (raw / row["batch"]).open("rb") as tar:
-        content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=str(row.name))
+    batch = raw / row["batch"]
+    try:
+        with batch.open("rb") as tar:
+            content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=str(row.name))
+    except OSError as error:
+        raise AssayError(f"{batch}: cannot be read: {error.strerror}; run `dvc checkout`, or `dvc pull`") from None
     try:
         return decode.prepare(content, **vars(p))
     except decode.Undecodable:

@@ -97,7 +97,8 @@ def _without(number: int, before: pd.DataFrame, after: pd.DataFrame, raw: Path) 
 def _drop(hashes: set[str], paths: params.Paths) -> None:
     """Delete what else shows the images here: shards and reports that name them, and the memos."""
     of_looks = state.LOOKS / "memo"
-    for folder in (paths.memo.images, paths.memo.batches, paths.memo.pairs, of_looks, state.CONTENTS, state.MEMO):
+    memo = paths.memo
+    for folder in (memo.images, memo.batches, memo.pairs, memo.proofs, of_looks, state.CONTENTS, state.MEMO):
         shutil.rmtree(folder, ignore_errors=True)
     for folder in (paths.raw, paths.records, paths.evaluation, paths.validation, paths.verification):
         for file in _naming(folder.glob("*"), hashes):

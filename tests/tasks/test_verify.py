@@ -93,7 +93,9 @@ def test_sample_is_no_larger_than_wanted_and_the_same_each_time(recorded: params
     rows = manifest.read(recorded.manifest)
     index = contents.read_index(recorded.index)
     found = [
-        record_tables.build(recorded.records, recorded.raw, index, rows, PREPARED, n_samples=n)["samples"]
+        record_tables.build(
+            recorded.records, recorded.raw, index, rows, PREPARED, n_samples=n, proven=recorded.memo.proofs
+        )["samples"]
         for n in (4, 4, 9)
     ]
     assert found[0].equals(found[1])

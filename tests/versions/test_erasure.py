@@ -222,6 +222,7 @@ def test_kept_reports_memos_and_worktrees_go_too(done: Path, monkeypatch: pytest
         folder.mkdir(parents=True)
         (folder / "index.html").write_text(page.read_text() if folder in naming else "page")
         (folder / "images.png").write_bytes(b"thumbnails")
+    files.write_text(p.paths.memo.proofs / "000000001.arrow", sha256)
     run(done, "git", "add", "-A")
     run(done, "git", "commit", "-qm", "preprocessed")
     tree = worktree.ready("main")

@@ -12,7 +12,7 @@ from typing import BinaryIO
 import numpy as np
 
 from assay.dataset.records.contents import Example, Index
-from assay.dataset.records.shard import checksum
+from assay.dataset.records.shard import HEAD_BYTES, TAIL_BYTES, checksum
 
 
 class Broken(Exception):
@@ -25,12 +25,20 @@ class Broken(Exception):
 
 def read(file: Path, index: Index) -> Iterator[Example]:
     """Yield the examples of a shard, read without TensorFlow; raises `Broken` at the first that is not as written."""
+    return (example for _, example in located(file, index))
+
+
+def located(file: Path, index: Index, start: int = 0) -> Iterator[tuple[int, Example]]:
+    """Yield of each record from the one at the byte `start` on where it begins, and its example; raises as `read`."""
     with file.open("rb") as content:
+        content.seek(start)
         for number, payload in enumerate(_payloads(content), start=1):
             try:
-                yield _parse(payload, index)
+                example = _parse(payload, index)
             except (IndexError, KeyError, ValueError) as error:
                 raise Broken(f"record {number} is no image of this set: {error}") from None
+            yield start, example
+            start += HEAD_BYTES + len(payload) + TAIL_BYTES
 
 
 def _payloads(content: BinaryIO) -> Iterator[bytes]:
