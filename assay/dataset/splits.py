@@ -72,6 +72,8 @@ def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float],
     group, split = _groups(extended, usable, near)
     extended["group"] = extended["group"].where(extended["group"] != "", group)
     lacks = extended.index[extended["split"] == ""]  # few of a grown set: the rest is not looked up
+    if lacks.empty:
+        return extended
     filled = extended["group"][lacks].map(_fill(extended.assign(split=split), usable, shares)).fillna("")
     extended.loc[lacks, "split"] = split[lacks].where(split[lacks] != "", filled)
     return extended
@@ -105,7 +107,9 @@ def contradictions(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     They have their `group` and `split` of the ledger and the `reason` besides: the image, or another of its given
     group, was in another split before, or the images of its given group are given different ones.
     """
-    rows = _usable(images).merge(ledger[["sha256", "group", "split"]], on="sha256")
+    usable = _usable(images)
+    told = usable[usable["given_split"].notna() | usable["given_group"].notna()]  # none, of most sources
+    rows = told.merge(ledger[["sha256", "group", "split"]], on="sha256")
     split, given = rows["split"], rows["given_split"]
     as_given = (given == split).groupby(rows["sha256"]).transform("any")
     moved = given.notna() & ~as_given
@@ -125,6 +129,8 @@ def without_refused(extended: pd.DataFrame, known: pd.DataFrame, refused: pd.Dat
 
     So it is divided once the source is mended; what was `known` keeps its split.
     """
+    if refused.empty:
+        return extended
     is_new = ~extended["sha256"].isin(known.loc[known["split"] != "", "sha256"])
     is_open = is_new & extended["sha256"].isin(refused["sha256"])
     return extended.assign(group=extended["group"].where(~is_open, ""), split=extended["split"].where(~is_open, ""))

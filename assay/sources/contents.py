@@ -24,13 +24,14 @@ def hashes(source: Source) -> list[str]:
     stamps = list(_stamps(source))
     held = memo.read(kept, SCHEMA, MADE_BY)
     known = dict(zip(held["key"].to_pylist(), held["sha256"].to_pylist(), strict=True))
+    before = known.keys() | ()
     new = [(key, each.place) for key, each in zip(stamps, source.entries, strict=True) if key and key not in known]
     with progress.told("reading", len(new)) as advance, ThreadPoolExecutor(os.cpu_count()) as threads:
         for (key, _), found in zip(new, threads.map(_hash, (place for _, place in new)), strict=True):
             known |= {key: found} if found else {}
             advance(1)
     wanted = {key: known[key] for key in stamps if key in known}
-    if wanted.keys() != set(held["key"].to_pylist()):
+    if wanted.keys() != before:
         with suppress(FileNotFoundError):  # another look at the source writes it at this moment
             memo.write(kept, pa.table([list(wanted), list(wanted.values())], SCHEMA), MADE_BY)
     return [wanted.get(key, "") for key in stamps]

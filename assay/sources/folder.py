@@ -6,6 +6,7 @@ no images by their names (README.md, Thumbs.db, annotations) are left out; `Sour
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from itertools import compress
 from pathlib import Path
 
 from assay import progress
@@ -50,8 +51,9 @@ def _walked(folder: str) -> tuple[list[File], tuple[str, ...]]:
     """Return path, bytes and place of what may be an image, by path, and the paths of what is none by its name."""
     with progress.told("listing", unit="files") as advance:
         found = sorted(_counted(places.walk(folder), advance))
-    left_out = tuple(path for path, _, _ in found if formats.is_no_image(path))
-    return [each for each in found if not formats.is_no_image(each[0])], left_out
+    is_none = [formats.is_no_image(path) for path, _, _ in found]
+    left_out = tuple(path for path, _, _ in compress(found, is_none))
+    return [each for each, is_left_out in zip(found, is_none, strict=True) if not is_left_out], left_out
 
 
 def _splits(name: str, paths: list[str]) -> dict[str, str]:
@@ -63,7 +65,7 @@ def _splits(name: str, paths: list[str]) -> dict[str, str]:
     elsewhere = next((path for path in paths if "/" in path and path.split("/")[0] not in SPLITS), None)
     if in_split and not elsewhere:
         return SPLITS
-    above = {path.split("/")[0]: meant(path.split("/")[0]) for path in paths if "/" in path}
+    above = {folder: meant(folder) for folder in {path.split("/")[0] for path in paths if "/" in path}}
     written = {folder: split for folder, split in above.items() if split}
     if written == above and "train" in written.values() and all(path.count("/") > 1 for path in paths if "/" in path):
         return written

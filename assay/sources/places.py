@@ -82,10 +82,12 @@ def _walk_local(folder: Path) -> Iterator[tuple[str, int, str]]:
         for name in names:
             if not name.startswith("."):
                 place = os.path.join(parent, name)  # noqa: PTH118
-                if not os.path.splitext(name)[1]:  # noqa: PTH122
+                if "." not in name:
                     _check_not_gone(Path(place))
                 # A name that is not UTF-8 cannot be written to the manifest as it is.
-                shown = f"{above}{name}".encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+                shown = f"{above}{name}"
+                if not shown.isascii():
+                    shown = shown.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
                 yield shown, size(place), place
 
 

@@ -13,7 +13,7 @@ import json
 import shutil
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -121,5 +121,5 @@ def _read(proven: Path, made_by: str) -> dict[str, Records]:
 
 
 def _row(key: str, records: Records) -> dict[str, Any]:
-    check = hashlib.sha256(json.dumps([key, asdict(records)]).encode()).hexdigest()
-    return {"key": key, **asdict(records), "check": check}
+    check = hashlib.sha256(json.dumps([key, vars(records)]).encode()).hexdigest()
+    return {"key": key, **vars(records), "check": check}

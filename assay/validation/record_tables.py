@@ -4,7 +4,7 @@ The shards are read without TensorFlow, each record checked by its checksum. Wha
 the manifest anew, not taken from what `preprocess` believes to have written.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -47,10 +47,10 @@ def build(
     ]
     seen = pd.DataFrame(records, columns=["sha256", "partner", "recorded_split", "recorded_label"])
     shards = [(shard.name, not shard.reason, _reason(shard, wanted["path"])) for shard in found]
-    sampled = wanted.sort_index().head(n_samples)
+    sampled = wanted.sort_index().head(n_samples)[["path", "batch", "offset", "bytes"]].to_dict("index")
     samples = [
-        (row["path"], name, difference(image, _fresh(row, raw, p)))
-        for row, name, image in _sampled(folder, index, found, sampled)
+        (sampled[sha256]["path"], name, difference(image, _fresh(sha256, sampled[sha256], raw, p)))
+        for sha256, name, image in _sampled(folder, index, found, sampled)
     ]
     return {
         "shards": pd.DataFrame(shards, columns=list(TABLES["shards"].columns)),
@@ -91,24 +91,23 @@ def _reason(shard: proofs.Shard, paths: "pd.Series[str]") -> str:
 
 
 def _sampled(
-    folder: Path, index: contents.Index, shards: Iterable[proofs.Shard], sampled: pd.DataFrame
-) -> Iterator[tuple["pd.Series[Any]", str, np.ndarray]]:
-    """Yield each record of the sampled images: the row of the manifest, the shard, and the recorded image."""
-    wanted = set(sampled.index)
+    folder: Path, index: contents.Index, shards: Iterable[proofs.Shard], wanted: Collection[str]
+) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield each record of the wanted images: their SHA-256, the shard, and the recorded image."""
     for shard in shards:
         for sha256, start in zip(shard.records.sha256, shard.records.start, strict=True):
             if sha256 in wanted:
                 _, example = next(reader.located(folder / shard.name, index, start))
-                yield sampled.loc[sha256], shard.name, example.image
+                yield sha256, shard.name, example.image
 
 
-def _fresh(row: pd.Series, raw: Path, p: decode.Preparation) -> np.ndarray | None:
-    batch = raw / row["batch"]
+def _fresh(sha256: str, row: Mapping[str, Any], raw: Path, p: decode.Preparation) -> np.ndarray | None:
+    file = raw / row["batch"]
     try:
-        with batch.open("rb") as tar:
-            content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=str(row.name))
+        with file.open("rb") as tar:
+            content = batches.read_image(tar, offset=row["offset"], size=row["bytes"], sha256=sha256)
     except OSError as error:
-        raise AssayError(f"{batch}: cannot be read: {error.strerror}; run `dvc checkout`, or `dvc pull`") from None
+        raise AssayError(f"{file}: cannot be read: {error.strerror}; run `dvc checkout`, or `dvc pull`") from None
     try:
         return decode.prepare(content, **vars(p))
     except decode.Undecodable:

@@ -21,6 +21,7 @@ ABOUT_MISSING = (
     "expect_column_values_to_not_be_null",
     "expect_column_proportion_of_non_null_values_to_be_between",
 )
+FORM = {"result_format": {"result_format": "BASIC"}}  # what is asked of Great Expectations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,42 +68,58 @@ def _check(rule: Rule, rows: pd.DataFrame, waived: Collection[str]) -> Result:
         outcome, wrong = _run(rule, rows)
     except Exception as error:
         return _unmeasured(rule, rows, f"could not be measured: {error}")
-    if raised := _raised(outcome.exception_info):
-        return _unmeasured(rule, rows, f"could not be measured: {raised}")
-    if wrong is not None and not outcome.success and wrong.empty:
-        return _unmeasured(rule, rows, "failed, and Great Expectations names no row")
-    if wrong is not None:
-        return _by_row(rule, rows, wrong, waived)
-    return _as_a_whole(rule, rows, outcome)
+    return _as_a_whole(rule, rows, outcome) if wrong is None else _by_row(rule, rows, wrong, waived)
 
 
 def _run(rule: Rule, rows: pd.DataFrame) -> tuple[Any, pd.Index | None]:
-    """Return what Great Expectations says of one rule and the rows that break it; None: it is not about single rows.
+    """Return what Great Expectations says of a rule about the whole table; or the rows that break one about rows."""
+    if getattr(gx.implementation(rule), "map_metric", None):
+        return None, _broken(rule, rows)
+    return _outcome(rule, rows), None
 
-    Each is run alone, since a suite's results come in another order, and on its columns alone. The rows are those of
-    the metric that the verdict comes from: COMPLETE results would make text of each, at many times the cost.
+
+def _broken(rule: Rule, rows: pd.DataFrame) -> pd.Index:
+    """Return the rows that break a rule about single rows, as Great Expectations finds them.
+
+    Asked of the metric that its verdict would come from: that takes a third of the time, and how many may break it is
+    not its to say. COMPLETE results would make text of each row, at many times the cost.
     """
+    from great_expectations.expectations import registry
+    from great_expectations.validator.metric_configuration import MetricConfiguration
+
+    validator = _validator(rule, rows)
+    expectation = gx.implementation(rule)(**rule.arguments)
+    name = f"{expectation.map_metric}.unexpected_count"
+    asked = registry.get_metric_kwargs(name, expectation.configuration, FORM)
+    domain, value = asked["metric_domain_kwargs"], asked["metric_value_kwargs"]
+    condition = MetricConfiguration(f"{expectation.map_metric}.condition", domain, value)
+    calculator = validator.metrics_calculator
+    found, aborted = calculator.resolve_validation_graph(
+        calculator.build_metric_dependency_graph([condition], FORM), FORM
+    )
+    _check_measured({name: each["exception_info"] for name, each in aborted.items()})
+    unexpected = found[condition.id][0]
+    return unexpected.index[unexpected]
+
+
+def _outcome(rule: Rule, rows: pd.DataFrame) -> Any:
+    """Return what Great Expectations says of a rule about the whole table."""
+    expectation = gx.implementation(rule)(**rule.arguments)
+    (outcome,) = _validator(rule, rows).graph_validate([expectation.configuration], runtime_configuration=FORM)
+    _check_measured(outcome.exception_info)
+    return outcome
+
+
+def _validator(rule: Rule, rows: pd.DataFrame) -> Any:
+    """Return what asks about the rows: of one rule, for a suite's results come in another order; its columns alone."""
     from great_expectations.core.batch import Batch
     from great_expectations.execution_engine import PandasExecutionEngine
-    from great_expectations.validator.metric_configuration import MetricConfiguration
     from great_expectations.validator.validator import Validator
 
     batch = Batch(data=_plain(rows[rule.columns]) if rule.columns else rows)
     validator = Validator(PandasExecutionEngine(), batches=[batch])
     validator.metrics_calculator.show_progress_bars = False
-    expectation = gx.implementation(rule)(**rule.arguments)
-    form = {"result_format": {"result_format": "BASIC"}}
-    (outcome,) = validator.graph_validate([expectation.configuration], runtime_configuration=form)
-    map_metric = getattr(expectation, "map_metric", None)
-    if not map_metric or _raised(outcome.exception_info):
-        return outcome, None
-    if not outcome.result.get("unexpected_count"):
-        return outcome, rows.index[:0]
-    needed = expectation.get_validation_dependencies(validator.execution_engine, form)
-    count = needed.metric_configurations[f"{map_metric}.unexpected_count"]
-    condition = MetricConfiguration(f"{map_metric}.condition", count.metric_domain_kwargs, count.metric_value_kwargs)
-    unexpected = validator.get_metric(condition)[0]
-    return outcome, unexpected.index[unexpected]
+    return validator
 
 
 def _plain(rows: pd.DataFrame) -> pd.DataFrame:
@@ -111,10 +128,12 @@ def _plain(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.astype(dict.fromkeys(whole, "int64"))
 
 
-def _raised(info: dict[str, Any]) -> str:
-    """Return the first exception's message, or nothing; the details stand alone or under the name of each metric."""
+def _check_measured(info: dict[Any, Any]) -> None:
+    """Raise the first exception's message; the details stand alone or under the name of each metric."""
     details = [info] if "raised_exception" in info else list(info.values())
-    return next((str(each["exception_message"]) for each in details if each["raised_exception"]), "")
+    for each in details:
+        if each["raised_exception"]:
+            raise ValueError(str(each["exception_message"]))
 
 
 def _result(rule: Rule, rows: pd.DataFrame, **known: Any) -> Result:
