@@ -157,8 +157,8 @@ CASES = {
     "cut and decoded all the same": Case(
         table=with_row(flat_share=0.25),
         broken={"whole picture": ["cat/new.png"]},
-        said=f"whole picture: 1 of {N + 1} images: partial must be at most 5 in at least 99.8% of the images: cat/new.png"
-        " (12.5) (expectations/images.yaml: whole picture)",
+        said=f"whole picture: 1 of {N + 1} images: partial must be at most 5 in at least 99.8% of the images: "
+        "cat/new.png (12.5) (expectations/images.yaml: whole picture)",
     ),
     **{
         rule: Case(
