@@ -12,12 +12,13 @@ import os
 import re
 import socket
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from itertools import islice
 from typing import Any, TypeVar
 
 import joblib
+import pyarrow as pa
 
 from assay import processes
 from assay.errors import AssayError
@@ -204,6 +205,13 @@ def batches(items: Iterable[Unit], size: int) -> Iterator[tuple[Unit, ...]]:
     rest = iter(items)
     while some := tuple(islice(rest, size)):
         yield some
+
+
+def hand_back_memory() -> None:
+    """Hand what was freed back to the system, after work whose memory what comes next has no use for."""
+    pa.default_memory_pool().release_unused()
+    with suppress(AttributeError, OSError):  # not glibc
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 @lru_cache

@@ -7,11 +7,13 @@ are used. Where the disk takes none, the work goes on with its rows in memory, a
 """
 
 import errno
+import mmap
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from weakref import WeakSet
 
 import numpy as np
 import pandas as pd
@@ -27,6 +29,7 @@ REFUSED = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 _refused: list[OSError] = []
 _held: dict[Path, list[pa.Table]] = {}  # by folder: what was not written
 _replaced: set[Path] = set()  # folders of which what lies there counts no more
+_mapped: WeakSet[mmap.mmap] = WeakSet()  # files whose rows somebody holds
 
 
 @contextmanager
@@ -116,9 +119,22 @@ def _parts(folder: Path) -> list[Path]:
 
 def _read_part(file: Path) -> pa.Table | None:
     try:
-        return pa.ipc.open_file(pa.memory_map(str(file))).read_all()
-    except (pa.ArrowException, OSError):
+        with file.open("rb") as content:
+            mapped = mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ)
+        rows: pa.Table = pa.ipc.open_file(pa.py_buffer(mapped)).read_all()
+    except (pa.ArrowException, OSError, ValueError):  # the last: nothing is in it
         return None
+    _mapped.add(mapped)
+    return rows
+
+
+def unload() -> None:
+    """Let go of the pages of all rows that were read: they stay usable, and are read again when they are looked at.
+
+    The system would take them where it lacks memory; until then they count as memory of this process.
+    """
+    for each in list(_mapped):
+        each.madvise(mmap.MADV_DONTNEED)
 
 
 def frame(rows: pa.Table) -> pd.DataFrame:

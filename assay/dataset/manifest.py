@@ -3,6 +3,7 @@
 A row that could not be decoded is there too, with its `reason` and without a split: set aside, never lost.
 """
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -71,9 +72,35 @@ PAIRS = pa.schema(
 )
 
 
-def write(file: Path, rows: pd.DataFrame, task: Task = "single_label") -> None:
-    """Write the rows, sorted by path; equal rows give equal bytes."""
-    _write(file, rows.sort_values("path", kind="stable"), SCHEMA.with_metadata({"task": task}))
+ROW_GROUP = 1 << 20  # rows that are written at once
+
+
+# A column of the manifest, by its name and the `fact` of each row; null where that is.
+Measured = Callable[[str, "pd.Series[int]"], pa.Array]
+
+
+def write(file: Path, rows: pd.DataFrame, task: Task = "single_label", measured: Measured | None = None) -> None:
+    """Write the rows, sorted by path; equal rows give equal bytes.
+
+    What the rows do not have is what was `measured`, so that not all of it need be in memory.
+    """
+    if not rows["path"].is_monotonic_increasing:
+        rows = rows.sort_values("path", kind="stable")
+    schema = SCHEMA.with_metadata({"task": task})
+    with files.replacing(file) as out, pq.ParquetWriter(out, schema, compression="zstd") as writer:
+        for start in range(0, max(len(rows), 1), ROW_GROUP):
+            some = rows.iloc[start : start + ROW_GROUP]
+            columns = [_column(field, some, measured) for field in schema]
+            writer.write_table(pa.table(columns, schema), ROW_GROUP)
+
+
+def _column(field: pa.Field, rows: pd.DataFrame, measured: Measured | None) -> pa.Array:
+    """Return a column in one piece, for pages of the file end where chunks of a column do."""
+    if measured and field.name not in rows:
+        found = measured(field.name, rows["fact"])
+    else:
+        found = pa.array(rows[field.name], field.type, from_pandas=True)
+    return found.combine_chunks() if isinstance(found, pa.ChunkedArray) else found
 
 
 def task(file: Path) -> Task:
@@ -84,7 +111,9 @@ def task(file: Path) -> Task:
 
 def write_pairs(file: Path, pairs: pd.DataFrame) -> None:
     """Write the near-duplicates; columns as in `PAIRS`."""
-    _write(file, pairs, PAIRS)
+    table = pa.Table.from_pandas(pairs, schema=PAIRS, preserve_index=False)
+    with files.replacing(file) as out:
+        pq.write_table(table.replace_schema_metadata(None).combine_chunks(), out, compression="zstd")
 
 
 def read_pairs(file: Path) -> pd.DataFrame:
@@ -93,18 +122,14 @@ def read_pairs(file: Path) -> pd.DataFrame:
     return pairs if "turned" in pairs else pairs.assign(turned="")
 
 
-def _write(file: Path, rows: pd.DataFrame, schema: pa.Schema) -> None:
-    table = pa.Table.from_pandas(rows, schema=schema, preserve_index=False)
-    with files.replacing(file) as out:
-        # In one piece, for pages of the file end where chunks of a column do, and chunks where parts of the memo do.
-        whole = table.replace_schema_metadata(schema.metadata).combine_chunks()
-        pq.write_table(whole, out, compression="zstd")
-
-
-def read(file: Path) -> pd.DataFrame:
-    """Return the rows; columns as in `SCHEMA` but `PIXELS`, numbers that may be missing as Int64."""
-    columns = [name for name in SCHEMA.names if name not in PIXELS]
-    return pq.read_table(file, columns=columns).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+def read(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return the rows; columns as in `SCHEMA` but `PIXELS`, or those named, numbers that may be missing as Int64."""
+    chosen = list(columns or (name for name in SCHEMA.names if name not in PIXELS))
+    table = pq.read_table(file, columns=chosen)
+    # Each column is let go when it is made, else all are there twice.
+    rows = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, split_blocks=True, self_destruct=True)
+    pa.default_memory_pool().release_unused()
+    return rows
 
 
 def read_pixels(file: Path) -> np.ndarray:

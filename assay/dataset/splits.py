@@ -8,26 +8,22 @@ split keep it: `leaks` names the one that must not be used beside the other.
 """
 
 import hashlib
-from collections import defaultdict
 from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_array
-from scipy.sparse.csgraph import connected_components
 
 from assay import files
+from assay.dataset import dividing, lookup
 from assay.errors import AssayError
 from assay.labels import SPLITS
 
 COLUMNS = ["sha256", "group", "split", "batch"]
 FORGOTTEN = "forgotten"
-GROUP_DIGITS = 16  # of the hash over the pixels; two pictures that share them by chance share a split, no more
 BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
-PARTS = 10**9  # of an image: what a split lacks is counted in whole ones, so that equals are equal
+PIECE = 100_000  # rows of a file read at once
 MEND = "take the file of one side of the merge whole, and run `dvc repro`"
-PRIORITY = {split: number for number, split in enumerate(SPLITS)}  # of two splits the test images are worth most
 
 
 def read(file: Path) -> pd.DataFrame:
@@ -35,14 +31,16 @@ def read(file: Path) -> pd.DataFrame:
     if not file.exists():
         return pd.DataFrame({name: pd.Series(dtype="int64" if name == "batch" else "str") for name in COLUMNS})
     try:
-        rows = pd.read_csv(file, dtype={"batch": "int64", **dict.fromkeys(COLUMNS[:3], "str")}, keep_default_na=False)
+        types = {"batch": "int64", **dict.fromkeys(COLUMNS[:3], "str")}
+        pieces = pd.read_csv(file, dtype=types, keep_default_na=False, chunksize=PIECE)
+        rows = pd.concat(pieces, ignore_index=True)
     except ValueError as error:  # what a merge leaves: marks of conflict, or nothing
         raise AssayError(f"{file}: no ledger: {' '.join(str(error).split())}; {MEND}") from None
     if list(rows) != COLUMNS:
         raise AssayError(f"{file}: no ledger: its columns are {', '.join(rows)}; {MEND}")
     if twice := rows["sha256"][rows["sha256"].duplicated()].head(1).tolist():
         raise AssayError(f"{file}: {twice[0]} is listed twice; {MEND}")
-    if wrong := sorted(set(rows["split"]) - {*SPLITS, FORGOTTEN, ""}):
+    if wrong := sorted(set(rows["split"].unique()) - {*SPLITS, FORGOTTEN, ""}):
         raise AssayError(f"{file}: {wrong[0]!r} is no split; {MEND}")
     return rows
 
@@ -69,19 +67,18 @@ def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float],
     given is complete: nothing else joins it, and the others share the rest.
     """
     extended, usable = with_new(ledger, images), _usable(images)
-    group, split = _groups(extended, usable, near)
+    group, split = dividing.groups(extended, usable, near)
     extended["group"] = extended["group"].where(extended["group"] != "", group)
     lacks = extended.index[extended["split"] == ""]  # few of a grown set: the rest is not looked up
-    if lacks.empty:
-        return extended
-    filled = extended["group"][lacks].map(_fill(extended.assign(split=split), usable, shares)).fillna("")
-    extended.loc[lacks, "split"] = split[lacks].where(split[lacks] != "", filled)
+    if len(lacks):
+        filled = dividing.fill(extended.assign(split=split), usable, shares)[lacks]
+        extended.loc[lacks, "split"] = split[lacks].where(split[lacks] != "", filled)
     return extended
 
 
 def with_new(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Return the ledger with a row for each new content, in batches of about `BATCH_BYTES`, without group and split."""
-    is_new = pd.Index(ledger["sha256"]).get_indexer(images["sha256"]) < 0  # ten times as fast as isin
+    is_new = lookup.places(ledger["sha256"], images["sha256"]) < 0
     fresh = images.loc[is_new, ["sha256", "bytes"]].drop_duplicates("sha256").sort_values("sha256")
     first = int(ledger["batch"].max()) + 1 if len(ledger) else 1
     number = (fresh["bytes"].astype("int64").cumsum() - 1) // BATCH_BYTES
@@ -108,12 +105,12 @@ def contradictions(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     group, was in another split before, or the images of its given group are given different ones.
     """
     usable = _usable(images)
-    told = usable[usable["given_split"].notna() | usable["given_group"].notna()]  # none, of most sources
-    rows = told.merge(ledger[["sha256", "group", "split"]], on="sha256")
+    usable = usable[usable["given_split"].notna() | usable["given_group"].notna()]  # of a million, often none
+    rows = usable.merge(ledger[["sha256", "group", "split"]], on="sha256")
     split, given = rows["split"], rows["given_split"]
     as_given = (given == split).groupby(rows["sha256"]).transform("any")
     moved = given.notna() & ~as_given
-    own = rows["split"].where(~_elsewhere(rows))
+    own = rows["split"].where(~dividing.elsewhere(rows))
     n_splits = own.groupby(rows["given_group"]).transform("nunique")
     beside = rows["given_group"].notna() & rows["given_group"].isin(rows.loc[moved, "given_group"])
     is_torn = ~moved & own.notna() & ((n_splits > 1) | beside)
@@ -131,8 +128,8 @@ def without_refused(extended: pd.DataFrame, known: pd.DataFrame, refused: pd.Dat
     """
     if refused.empty:
         return extended
-    is_new = ~extended["sha256"].isin(known.loc[known["split"] != "", "sha256"])
-    is_open = is_new & extended["sha256"].isin(refused["sha256"])
+    is_new = lookup.places(known.loc[known["split"] != "", "sha256"], extended["sha256"]) < 0
+    is_open = is_new & (lookup.places(refused["sha256"], extended["sha256"]) >= 0)
     return extended.assign(group=extended["group"].where(~is_open, ""), split=extended["split"].where(~is_open, ""))
 
 
@@ -146,13 +143,17 @@ def leaks(rows: pd.DataFrame, near: pd.DataFrame) -> "pd.Series[str]":
     reason = pd.Series("", index=rows.index)
     elsewhere = rows["given_split"].notna() & rows["split"].notna() & (rows["given_split"] != rows["split"])
     reason[elsewhere] = "given " + rows["given_split"].astype("str") + ", but the same file is in " + rows["split"]
-    pixels = rows.dropna(subset="pixels").drop_duplicates("sha256").set_index("sha256")["pixels"]
-    pairs = pd.DataFrame({"pixels": near["sha256"].map(pixels), "seen": near["partner"].map(pixels)}).dropna()
+    decoded = rows.loc[rows["pixels"].notna(), ["sha256", "pixels"]]
+    ends = (lookup.places(decoded["sha256"], near[side]) for side in ("sha256", "partner"))
+    both = np.stack(list(ends), axis=1)
+    first, second = (decoded["pixels"].iloc[side].array for side in both[(both >= 0).all(axis=1)].T)
+    pairs = pd.DataFrame({"pixels": first, "seen": second})
     both_ways = pd.concat([pairs, pairs.set_axis(["seen", "pixels"], axis=1)])
+    rows = rows[_is_alike(rows["pixels"], both_ways["pixels"])]  # few of all
     for split in ("val", "train"):
-        used = rows[rows["split"].notna() & (reason == "")].sort_values("path")
+        used = rows[rows["split"].notna() & (reason[rows.index] == "")].sort_values("path")
         own = used.loc[used["split"] == split, ["pixels"]].reset_index()
-        others = used.loc[used["split"].map(PRIORITY) > PRIORITY[split], ["pixels", "path", "split"]]
+        others = used.loc[used["split"].map(dividing.PRIORITY) > dividing.PRIORITY[split], ["pixels", "path", "split"]]
         seen = others.drop_duplicates("pixels").rename(columns={"pixels": "seen"})
         close = own.merge(both_ways, on="pixels").merge(seen, on="seen")
         equal = own.assign(seen=own["pixels"]).merge(seen, on="seen")
@@ -162,122 +163,16 @@ def leaks(rows: pd.DataFrame, near: pd.DataFrame) -> "pd.Series[str]":
     return reason
 
 
+def _is_alike(pixels: "pd.Series[str]", near: "pd.Series[str]") -> np.ndarray:
+    """Say which of the images have the pixels of another, or of one of those that are `near` another."""
+    known = pixels.dropna()
+    twice = known[known.duplicated()]
+    return lookup.places(pd.concat([twice, near]), pixels) >= 0
+
+
 def _usable(images: pd.DataFrame) -> pd.DataFrame:
     """Return the images that can have a split, with the optional columns."""
-    usable = images[images["pixels"].notna() & images["classes"].notna()]
+    is_usable = images["pixels"].notna() & images["classes"].notna()
+    usable = images if is_usable.all() else images[is_usable]
     absent = {name: None for name in ("given_group", "given_split") if name not in usable}
     return usable.assign(**absent)
-
-
-def _groups(
-    ledger: pd.DataFrame, usable: pd.DataFrame, near: pd.DataFrame
-) -> tuple["pd.Series[str]", "pd.Series[str]"]:
-    """Return the group of each row of the ledger, and the split that its group has or is given; empty: none.
-
-    The groups of the ledger and of the source hold in any case. Equal pixels and pairs that are `near` put together
-    what is in one split or in none yet; what is in none then joins what is in one.
-    """
-    row = pd.Series(ledger.index, index=ledger["sha256"])
-    at = row[usable["sha256"]].to_numpy()
-    held = ledger["group"][ledger["group"] != ""]
-    binding = usable["given_group"].where(~_elsewhere(usable))
-    given = pd.Series(binding.to_numpy(), index=at, dtype="object").dropna().sort_values()
-    pixels = pd.Series(usable["pixels"].str[:GROUP_DIGITS].to_numpy(), index=at, dtype="object").sort_values()
-    names = pd.concat([held, given, pixels]).astype("object")
-    codes, keys = pd.factorize(names)
-    links = np.stack([names.index.to_numpy(), len(ledger) + codes], axis=1)
-    n_firm = len(held) + len(given)
-    unit = _components(len(ledger) + len(keys), links[:n_firm])
-    split = _fixed(ledger["split"], pd.Series(usable["given_split"].to_numpy(), index=at), unit)
-
-    known = pd.Index(usable["sha256"].unique())
-    near = near[(known.get_indexer(near["sha256"]) >= 0) & (known.get_indexer(near["partner"]) >= 0)]
-    pairs = np.stack([row[near["sha256"]], row[near["partner"]]], axis=1).astype(np.int64)
-    alike = unit[np.concatenate([links[n_firm:], pairs])]
-    cluster = _components(len(split), alike[split[alike[:, 0]] == split[alike[:, 1]]])
-    split = split[np.unique(cluster, return_index=True)[1]]
-    of_row = cluster[unit[: len(ledger)]]
-    # One picture can be given two splits; then it has two groups.
-    names.iloc[n_firm:] += np.array([*(f"-{name}" for name in SPLITS), ""])[split[of_row[pixels.index]]]
-    name = names.groupby(of_row[names.index]).first().reindex(range(len(split)), fill_value="")
-    name, split = _joined(name, split, cluster[alike])
-    splits = np.array([*SPLITS, ""])[split[of_row]]
-    return pd.Series(name.to_numpy()[of_row], index=ledger.index), pd.Series(splits, index=ledger.index)
-
-
-def _elsewhere(usable: pd.DataFrame) -> "pd.Series[bool]":
-    """Say which rows of a content are given another split than it gets, that of their given group.
-
-    They must not bind: a blank image in two groups would take all of the one to the split of the other.
-    """
-    rank = usable["given_split"].map(PRIORITY)
-    is_outbid = rank < rank.groupby(usable["sha256"]).transform("max")
-    others = rank.where(~is_outbid).groupby(usable["given_group"]).transform("count")
-    elsewhere: pd.Series[bool] = is_outbid & (others > 0)
-    return elsewhere
-
-
-def _components(n: int, pairs: np.ndarray) -> np.ndarray:
-    """Return the number of the component of each node [n] that pairs [P, 2] make."""
-    links = coo_array((np.ones(len(pairs), bool), (pairs[:, 0], pairs[:, 1])), shape=(n, n))
-    component: np.ndarray = connected_components(links, directed=False)[1]
-    return component
-
-
-def _fixed(had: "pd.Series[str]", given: "pd.Series[str]", unit: np.ndarray) -> np.ndarray:
-    """Return the split of each unit as a place in `SPLITS`: the one it has, or the one it is given; -1: none."""
-    split = np.full(unit.max(initial=-1) + 1, -1)
-    of_given, of_had = given.map(PRIORITY).dropna(), had.map(PRIORITY).dropna()
-    best, least = of_given.groupby(unit[of_given.index]).max(), of_had.groupby(unit[of_had.index]).min()
-    split[best.index] = best
-    split[least.index] = least
-    return split
-
-
-def _joined(name: "pd.Series[str]", split: np.ndarray, alike: np.ndarray) -> tuple["pd.Series[str]", np.ndarray]:
-    """Return name and split of each cluster after those without a split took both from one that they are like.
-
-    The one in train goes first: of all that cannot stay beside each other, `leaks` then takes out what is new.
-    """
-    ways = np.concatenate([alike, alike[:, ::-1]])
-    ways = ways[(split[ways[:, 0]] < 0) & (split[ways[:, 1]] >= 0)]
-    choices = pd.DataFrame({"of": ways[:, 0], "split": split[ways[:, 1]], "name": name.to_numpy()[ways[:, 1]]})
-    chosen = choices.sort_values(["of", "split", "name"]).drop_duplicates("of").set_index("of")
-    split = split.copy()
-    split[chosen.index] = chosen["split"]
-    return chosen["name"].combine_first(name).reindex(name.index), split
-
-
-def _fill(ledger: pd.DataFrame, usable: pd.DataFrame, shares: dict[str, float]) -> dict[str, str]:
-    """Return the split of each group that has none: the one that its rarest class lacks most of."""
-    splits: dict[str, str] = {}
-    given = set(usable["given_split"])
-    open_shares = {name: shares[name] for name in SPLITS if name == "train" or name not in given}
-    classes = usable.drop_duplicates("sha256").set_index("sha256")["classes"]
-    rows = ledger.assign(classes=ledger["sha256"].map(classes)).dropna(subset="classes").explode("classes")
-    rows["classes"] = rows["classes"].fillna("")  # in none of them
-    lacking = {str(name): _lacking(of_class["split"], open_shares) for name, of_class in rows.groupby("classes")}
-    by_rarity = sorted(lacking, key=lambda name: (int((rows["classes"] == name).sum()), name))
-    rank = {name: number for number, name in enumerate(by_rarity)}
-    counts: dict[str, dict[str, int]] = defaultdict(dict)
-    for (group, name), n_images in rows[rows["split"] == ""].groupby(["group", "classes"]).size().items():
-        counts[group][name] = n_images
-    # Of a class the large groups go first: where they do not fit, the small ones that follow make up for it.
-    rarest = {group: min(by, key=rank.__getitem__) for group, by in counts.items()}
-    for group in sorted(counts, key=lambda group: (rank[rarest[group]], -counts[group][rarest[group]], group)):
-        wanted = lacking[rarest[group]]
-        # Of equals the later wins: the second image of a class goes to test.
-        splits[group] = max(open_shares, key=lambda split: (wanted[split], PRIORITY[split]))
-        for name, n_images in counts[group].items():
-            lacking[name][splits[group]] -= n_images * PARTS
-    return splits
-
-
-def _lacking(held: "pd.Series[str]", shares: dict[str, float]) -> dict[str, int]:
-    """Return how many `PARTS` of images of a class each split lacks; `held`: the split of each, empty: none yet."""
-    n_parts = int(held.isin(["", *shares]).sum()) * PARTS
-    counts = held.value_counts()
-    whole = sum(shares.values())
-    return {
-        split: round(share / whole * n_parts) - int(counts.get(split, 0)) * PARTS for split, share in shares.items()
-    }

@@ -5,7 +5,7 @@ all others. The second holds only beside the pairs that were found with it.
 """
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -46,13 +46,13 @@ def in_turns(thumbnails: Thumbnails, how: Look) -> Search:
     return Search(thumbnails, how, 1, partial(turns.codes, thumbnails, how=how), partial(turns.closest, thumbnails))
 
 
-def candidates(search: Search, pixels: Sequence[str], remembered: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def candidates(search: Search, pixels: Collection[str], remembered: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the candidates [P, 2], and the distance and the turn [P] of each.
 
     `pixels`: the hash over the pixels of each image [N], as the manifest has it, none twice. What `remembered` knows is
     neither looked for nor measured again.
     """
-    names = np.array([int(each[:DIGITS], 16) for each in pixels], np.uint64)
+    names = np.fromiter((int(each[:DIGITS], 16) for each in pixels), np.uint64, len(pixels))
     known, searched = _known_pairs(remembered), _searched(search, remembered)
     codes, is_old = _codes(search, names, searched)
     star, is_listed = hamming.stars(codes[0])

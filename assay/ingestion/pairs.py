@@ -32,7 +32,8 @@ def find(
     and `middle` of `near_duplicates.Look`, and those of `turned` copies. It stays until the images are twice
     `n_images`, so that growth does not change what is a near-duplicate.
     """
-    one_each = measured[measured["pixels"].notna()].drop_duplicates("pixels").sort_values("sha256")
+    columns = ["path", "sha256", "pixels", "label", "fact"]
+    one_each = measured.loc[measured["pixels"].notna(), columns].drop_duplicates("pixels").sort_values("sha256")
     thumbnails = scan.Thumbnails(facts, one_each["fact"].to_numpy(np.int64))
     if len(thumbnails) >= 2 * limit["n_images"]:
         in_order = scan.Thumbnails(facts, one_each.sort_values("path")["fact"].to_numpy(np.int64))
@@ -40,25 +41,31 @@ def find(
         limit |= asdict(near_duplicates.look(thumbnails))
     if "turned" not in limit:  # measured anew, or by a version that did not look for such
         limit = limit | {"turned": asdict(turns.look(thumbnails))}
-    pixels, names = one_each["pixels"].to_list(), one_each["sha256"].to_numpy()
+    pixels = one_each["pixels"]
     upright = candidates.upright(thumbnails, _look(limit))
     in_turns = candidates.in_turns(thumbnails, _look(limit["turned"]))
-    alike = _confirmed(candidates.candidates(upright, pixels, remembered), names, limit["distance"])
+    alike = _confirmed(candidates.candidates(upright, pixels, remembered), one_each, limit["distance"])
     others = candidates.candidates(in_turns, pixels, remembered / "turned")
-    turned = _confirmed(others, names, limit["distance"] / turns.STRICTER)
-    label = one_each.set_index("sha256")["label"]
-    labels = [turned[side].map(label) for side in ("sha256", "partner")]
-    turned = turned[(labels[0] == labels[1]) | labels[0].isna() | labels[1].isna()]
-    return pd.concat([alike, turned]).drop_duplicates(["sha256", "partner"], ignore_index=True), limit
+    turned = _confirmed(others, one_each, limit["distance"] / turns.STRICTER)
+    found = pd.concat([alike, turned[turned["one_label"]]]).drop(columns="one_label")
+    return found.drop_duplicates(["sha256", "partner"], ignore_index=True), limit
 
 
 def _look(limit: dict[str, Any]) -> Look:
     return Look(tuple(limit["middle"]), limit["radius"])
 
 
-def _confirmed(found: tuple[np.ndarray, np.ndarray, np.ndarray], names: np.ndarray, limit: float) -> pd.DataFrame:
-    """Return the candidates that are no further apart than the limit, by the SHA-256 of each image [N]."""
+def _confirmed(found: tuple[np.ndarray, np.ndarray, np.ndarray], images: pd.DataFrame, limit: float) -> pd.DataFrame:
+    """Return the candidates that are no further apart than the limit, and whether they can have one label."""
     pairs, distance, turn = (each[found[1] <= limit] for each in found)
-    columns = {"sha256": names[pairs[:, 0]], "partner": names[pairs[:, 1]], "distance": distance.round(4)}
-    rows = pd.DataFrame(columns | {"turned": [turns.NAMES[each] for each in turn]})
+    first, second = (images.iloc[pairs[:, side]].reset_index(drop=True) for side in (0, 1))
+    rows = pd.DataFrame(
+        {
+            "sha256": first["sha256"],
+            "partner": second["sha256"],
+            "distance": distance.round(4),
+            "turned": [turns.NAMES[each] for each in turn],
+            "one_label": (first["label"] == second["label"]) | first["label"].isna() | second["label"].isna(),
+        }
+    )
     return rows.astype({"sha256": "str", "partner": "str", "turned": "str"})

@@ -6,14 +6,16 @@ from typing import Any
 import pandas as pd
 
 from assay import labels
-from assay.dataset import manifest, splits
+from assay.dataset import lookup, manifest, splits
 
 
 def without_forgotten(measured: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     """Return the rows; one that must not be stored again has nothing but its name, its label and the reason."""
-    is_named = measured["sha256"].isin(known.loc[known["split"] == splits.FORGOTTEN, "sha256"])
-    kept = measured[["path", "label", "fact", "decodable"]]
-    rows = measured.where(~is_named).assign(**kept)
+    is_named = lookup.places(known.loc[known["split"] == splits.FORGOTTEN, "sha256"], measured["sha256"]) >= 0
+    if not is_named.any():
+        return measured
+    kept = measured[["path", "label", "decodable"]]
+    rows = measured.astype({"fact": "Int64"}).where(pd.Series(~is_named, index=measured.index)).assign(**kept)
     rows.loc[is_named, "decodable"] = False
     rows.loc[is_named, "reason"] = "forgotten: delete it in the source too"
     return rows
@@ -26,9 +28,9 @@ def divided(
 
     `contradictions`: as `splits.contradictions` finds them; the gate closes on them.
     """
-    rows = measured.merge(known[["sha256", "group", "split"]], on="sha256", how="left")
+    rows = joined(measured, known[["sha256", "group", "split"]])
     refused = contradictions.drop_duplicates("path").set_index("path")["reason"]
-    is_refused = rows["path"].isin(refused.index)
+    is_refused = pd.Series(lookup.places(contradictions["path"], rows["path"]) >= 0, index=rows.index)
     rows["split"] = rows["split"].where(rows["decodable"] & rows["label"].notna() & ~is_refused)
     leaks = splits.leaks(rows, alike)
     rows["reason"] = rows["reason"].where(leaks == "", leaks)
@@ -37,9 +39,17 @@ def divided(
     return rows
 
 
+def joined(rows: pd.DataFrame, of_content: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the other columns of the one row of `of_content` that has their `sha256`."""
+    at = lookup.places(of_content["sha256"], rows["sha256"])
+    found = of_content.drop(columns="sha256").reset_index(drop=True).reindex(at)
+    return rows.assign(**found.set_axis(rows.index))
+
+
 def write_pairs(file: Path, rows: pd.DataFrame, alike: pd.DataFrame) -> None:
     """Write the near-duplicates, the closest first."""
-    known = rows.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")
+    is_named = lookup.places(pd.concat([alike["sha256"], alike["partner"]]), rows["sha256"]) >= 0
+    known = rows[is_named].drop_duplicates("sha256").set_index("sha256")
     path, group = known["path"], known["given_group"].replace("", None)
     named = alike.assign(
         path=alike["sha256"].map(path),

@@ -1,7 +1,7 @@
 """The scan: every image of a source measured once, and again only when its file changes."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from assay import progress
 from assay.compute import backend, fingerprint, memo
-from assay.dataset import manifest
+from assay.dataset import lookup, manifest
 from assay.images import decode
 from assay.ingestion import chunk, measure
 from assay.sources import opening
@@ -28,31 +28,49 @@ FACTS = pa.schema(
         ("thumbnail", pa.binary(measure.HASH_PX**2)),
     ]
 )
+MEASURED = tuple(name for name in FACTS.names if name not in ("key", "thumbnail"))
+HELD = 1000  # thumbnails read before their pages are let go: in 64 MB, for the system maps 16 pages around each
 
 
 def scan(
-    images: opening.Source, remembered: Path, reading: decode.Reading = decode.USUAL
+    images: opening.Source,
+    remembered: Path,
+    reading: decode.Reading = decode.USUAL,
+    columns: Collection[str] = MEASURED,
 ) -> tuple[pd.DataFrame, pa.Table]:
     """Return a row per image in the order of the listing, and the facts that the column `fact` counts in.
 
-    The rows have the columns of the manifest that ingest measures, and `label`, `given_group` and `given_split` as the
-    source has them. Only files that `remembered` does not know as they are now are read.
+    The rows have `label`, `given_group` and `given_split` as the source has them, and those `columns` of the manifest
+    that ingest measures. Only files that `remembered` does not know as they are now are read.
     """
     made_by = fingerprint.fingerprint(chunk.CODE, reading)
     listed = _listed(images)
-    known = set(memo.read(remembered, FACTS, made_by)["key"].to_pylist())
-    new = [(key, entry) for key, entry in zip(listed["key"], images.entries, strict=True) if key not in known]
+    known = memo.read(remembered, FACTS, made_by)["key"]
+    new = np.flatnonzero(lookup.places(known, listed["key"]) < 0).tolist()
     passing = remembered / "passing"  # on the disk too, for there may be a million
     shutil.rmtree(passing, ignore_errors=True)
-    for part in _measured(images, new, reading):
+    for part in _measured(images, listed["key"], new, reading):
         lasting = _lasting(part, images.has_files)
         for folder, rows in ((remembered, part.filter(lasting)), (passing, part.filter(pc.invert(lasting)))):
             if len(rows):
                 memo.add(folder, rows, made_by)
-    tidied = _tidied(remembered, made_by, pa.array(listed["key"]))
+    tidied = _tidied(remembered, made_by, listed["key"])
     facts = pa.concat_tables([tidied, memo.read(passing, FACTS, made_by)])
-    measured = memo.frame(facts.drop_columns("thumbnail")).assign(fact=range(len(facts)))
-    return listed.merge(measured, on="key", how="left").drop(columns="key"), facts
+    fact = lookup.places(facts["key"], listed["key"])
+    rows = pa.table({**_columns(listed.drop_columns("key")), **_columns(facts.select(list(columns)).take(fact))})
+    memo.unload()
+    return memo.frame(rows).assign(fact=fact), facts
+
+
+def taken(facts: pa.Table, name: str, fact: "pd.Series[int]") -> pa.ChunkedArray:
+    """Return a column of the facts for the rows that say which `fact` is theirs; null where they say none."""
+    found: pa.ChunkedArray = facts[name].take(pa.array(fact, pa.int64(), from_pandas=True))
+    memo.unload()
+    return found
+
+
+def _columns(table: pa.Table) -> dict[str, pa.ChunkedArray]:
+    return dict(zip(table.column_names, table.columns, strict=True))
 
 
 class Thumbnails:
@@ -63,6 +81,7 @@ class Thumbnails:
         self._parts = [_levels(chunk) for chunk in facts["thumbnail"].chunks]
         self._ends = np.cumsum([len(part) for part in self._parts])
         self._rows = rows
+        self._n_read = 0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -74,6 +93,10 @@ class Thumbnails:
         for number in np.unique(of_part):
             is_in = of_part == number
             found[is_in] = self._parts[number][rows[is_in] - self._ends[number]]  # counted from the end of the part
+        self._n_read += len(rows)
+        if self._n_read > HELD:
+            self._n_read = 0
+            memo.unload()
         return found
 
 
@@ -82,18 +105,16 @@ def _levels(column: pa.FixedSizeBinaryArray) -> np.ndarray:
     return levels[column.offset : column.offset + len(column)]
 
 
-def _listed(images: opening.Source) -> pd.DataFrame:
-    has_stamp = [images.has_files and not entry.problem for entry in images.entries]
-    stamps = (memo.stamp(entry.place) if may else "" for may, entry in zip(has_stamp, images.entries, strict=True))
-    return pd.DataFrame(
-        {
-            "path": [entry.path for entry in images.entries],
-            "label": [entry.label for entry in images.entries],
-            "given_group": [entry.group for entry in images.entries],
-            "given_split": [entry.split for entry in images.entries],
-            "key": [stamp or f"row {number}" for number, stamp in enumerate(stamps)],
-        }
-    )
+def _listed(images: opening.Source) -> pa.Table:
+    listed = images.entries.table
+    named = [("path", "path"), ("label", "label"), ("group", "given_group"), ("split", "given_split")]
+    keys = pa.array(_keys(images), pa.string())
+    return pa.table({name: listed[column] for column, name in named} | {"key": keys})
+
+
+def _keys(images: opening.Source) -> Iterator[str]:
+    for number, (place, problem) in enumerate(images.entries.values("place", "problem")):
+        yield (memo.stamp(place) if images.has_files and not problem else "") or f"row {number}"
 
 
 def _lasting(facts: pa.Table, has_files: bool) -> pa.ChunkedArray:
@@ -102,11 +123,12 @@ def _lasting(facts: pa.Table, has_files: bool) -> pa.ChunkedArray:
     return pc.and_(is_file, pc.is_valid(facts["sha256"]))
 
 
-def _tidied(remembered: Path, made_by: str, wanted: pa.Array) -> pa.Table:
-    """Return what is remembered of the wanted keys, after forgetting the rest."""
+def _tidied(remembered: Path, made_by: str, wanted: pa.ChunkedArray) -> pa.Table:
+    """Return what is remembered of the wanted keys, each once, after forgetting the rest."""
     found = memo.read(remembered, FACTS, made_by)
-    is_wanted = pc.is_in(found["key"], value_set=wanted).to_numpy()
-    kept = is_wanted & ~found["key"].to_pandas().duplicated().to_numpy()
+    kept = np.zeros(len(found) + 1, bool)
+    kept[lookup.places(found["key"], wanted)] = True  # the last of what is not remembered
+    kept = kept[:-1]
     if kept.all() and found["key"].num_chunks <= MOST_PARTS:
         return found
     memo.write(remembered, found, made_by, kept)
@@ -114,15 +136,21 @@ def _tidied(remembered: Path, made_by: str, wanted: pa.Array) -> pa.Table:
 
 
 def _measured(
-    images: opening.Source, new: list[tuple[str, opening.Entry]], reading: decode.Reading
+    images: opening.Source, keys: pa.ChunkedArray, new: list[int], reading: decode.Reading
 ) -> Iterator[pa.Table]:
+    """Yield the facts of the images with these numbers in the listing, some at a time."""
     some, made_by = list(backend.chunks(new, CHUNK_IMAGES, len(new))), fingerprint.fingerprint(chunk.CODE)
-    work = backend.results(chunk.measured, (chunk.plan(images, each, made_by, reading) for each in some), len(new))
+
+    def plan(numbers: tuple[int, ...]) -> chunk.Chunk:
+        of = zip(keys.take(list(numbers)).to_pylist(), images.entries.at(numbers), strict=True)
+        return chunk.plan(images, tuple(of), made_by, reading)
+
+    work = backend.results(chunk.measured, map(plan, some), len(new))
     part: list[dict[str, Any]] = []
     with progress.told("measuring", len(new)) as advance:
-        for each, rows in zip(some, work, strict=True):
+        for numbers, rows in zip(some, work, strict=True):
             if backend.is_cluster():
-                chunk.check_seen(rows, images, tuple(entry for _, entry in each))
+                chunk.check_seen(rows, images, images.entries.at(numbers))
             part += rows
             advance(len(rows))
             if len(part) >= PART_IMAGES:

@@ -13,16 +13,18 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from assay.compute import backend, fingerprint, memo
-from assay.dataset import batches, splits
+from assay.dataset import batches, lookup, splits
 from assay.errors import AssayError
 from assay.ingestion import chunk
 from assay.sources.listing import Entry, Source
 
-OFFSETS = pa.schema([("key", pa.string()), ("sha256", pa.string()), ("offset", pa.int64())])
+# The key stands once for all images of a batch.
+OFFSETS = pa.schema([("key", pa.dictionary(pa.int32(), pa.string())), ("sha256", pa.string()), ("offset", pa.int64())])
 PART_BYTES = 64 << 20  # of a batch, written by one process at a time
 
 
@@ -38,8 +40,8 @@ class Part:
 
 @dataclass(frozen=True)
 class Storing:
-    members: "dict[Path, pd.Index[str]]"  # SHA-256 of those images of a batch that the source holds
-    offsets: "dict[Path, pd.Series[int]]"  # where each image lies, or will lie, by SHA-256
+    places: pd.DataFrame  # `sha256`, `batch` and `offset` of each image of the source, as it lies or will lie
+    offsets: dict[Path, pd.DataFrame]  # `sha256` and `offset` of all that a batch holds, or will hold
     parts: list[Path]  # the batch of each part that is being written
     written: Iterator[Exception | None]  # what came in the way of each part
 
@@ -50,8 +52,9 @@ def writing(
 ) -> Iterator[Storing]:
     """Begin to write the batches of the ledger `known` that the folder `raw` does not have whole.
 
-    `measured`: `path`, `sha256` (null: it could not be read) and `bytes` of the images of the source; `remembered`: the
-    memo of the batches that were checked as they are. What is not whole when the block ends is gone.
+    `measured`: `sha256` (null: it could not be read) and `bytes` of the images of the source, in the order of its
+    listing; `remembered`: the memo of the batches that were checked as they are. What is not whole when the block ends
+    is gone.
     """
     storing = _begun(images, measured, known, raw, remembered)
     try:
@@ -64,39 +67,55 @@ def writing(
 
 
 def _begun(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Path, remembered: Path) -> Storing:
-    here = measured.dropna(subset="sha256").drop_duplicates("sha256").set_index("sha256")[["path", "bytes"]]
-    members = {}
-    for number in sorted(known["batch"].unique()):
-        every = pd.Index(splits.members(known, number), dtype="str")
-        if len(held := every[here.index.get_indexer(every) >= 0]):
-            members[raw / batches.name(number, every)] = held
     raw.mkdir(parents=True, exist_ok=True)
-    checked = {key: rows.set_index("sha256")["offset"] for key, rows in _remembered(remembered).groupby("key")}
-    found = {file: _offsets(file, checked) for file in members}
-    whole = {file: of for file, of in found.items() if (of.index.get_indexer(members[file]) >= 0).all()}
-    entries = {entry.path: entry for entry in images.entries if not entry.problem}
-    planned = {file: _laid_out(file, here.loc[held]) for file, held in members.items() if file not in whole}
-    work = [(file, part) for file, of in planned.items() for part in _parts(file, of, here["path"], entries, images)]
-    written = _written([part for _, part in work], images)
-    return Storing(members, whole | planned, [file for file, _ in work], written)
+    checked = _remembered(remembered)
+    offsets, places, work = {}, [], []
+    for number, held in _held(measured, known).groupby("number"):
+        every = splits.members(known, int(number))
+        file = raw / batches.name(int(number), every)
+        offsets[file] = _offsets(file, checked)
+        at = lookup.places(offsets[file]["sha256"], held["sha256"])
+        if (at < 0).any():
+            offsets[file] = _laid_out(file, held)
+            work += [(file, part) for part in _parts(held.assign(offset=offsets[file]["offset"]))]
+            at = np.arange(len(held))
+        places.append(held[["sha256"]].assign(batch=file.name, offset=offsets[file]["offset"].to_numpy()[at]))
+    parts = (_part(file, part, images) for file, part in work)
+    written = _written(parts, sum(len(part) for _, part in work), images)
+    whole = pd.concat(places, ignore_index=True) if places else pd.DataFrame(columns=["sha256", "batch", "offset"])
+    return Storing(whole, offsets, [file for file, _ in work], written)
 
 
-def _remembered(folder: Path) -> pd.DataFrame:
-    return memo.frame(memo.read(folder, OFFSETS, fingerprint.fingerprint([batches])))
+def _held(measured: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
+    """Return `sha256`, `bytes` and `number` of the batch of each content of the source, in the order of the batches.
+
+    The index is the place in the listing.
+    """
+    here = measured.loc[measured["sha256"].notna(), ["sha256", "bytes"]].drop_duplicates("sha256")
+    stored = known[known["split"] != splits.FORGOTTEN]
+    at = lookup.places(stored["sha256"], here["sha256"])
+    here = here[at >= 0].assign(number=stored["batch"].to_numpy()[at[at >= 0]]).sort_values("sha256")
+    return here.sort_values("number", kind="stable")
 
 
-def _offsets(file: Path, checked: "dict[str, pd.Series[int]]") -> "pd.Series[int]":
-    """Return where each image lies in a batch, by SHA-256; none are where it is absent or broken."""
+def _remembered(folder: Path) -> dict[str, pd.DataFrame]:
+    rows = memo.frame(memo.read(folder, OFFSETS, fingerprint.fingerprint([batches])))
+    return {str(key): of_batch[["sha256", "offset"]] for key, of_batch in rows.groupby("key", observed=True)}
+
+
+def _offsets(file: Path, checked: dict[str, pd.DataFrame]) -> pd.DataFrame:
+    """Return where each image lies in a batch; none are where it is absent or broken."""
     if (offsets := checked.get(memo.stamp(str(file)))) is not None:
         return offsets
     try:
-        return pd.Series(batches.read_offsets(file), dtype="int64")
+        found = batches.read_offsets(file)
     except (FileNotFoundError, AssayError):
-        return pd.Series(dtype="int64")
+        found = {}
+    return pd.DataFrame({"sha256": pd.Series(list(found), dtype="str"), "offset": list(found.values())})
 
 
-def _laid_out(file: Path, images: pd.DataFrame) -> "pd.Series[int]":
-    """Make the file that the batch is written to, and return where each image will lie in it, by SHA-256."""
+def _laid_out(file: Path, images: pd.DataFrame) -> pd.DataFrame:
+    """Make the file that the batch is written to, and return where each image will lie in it."""
     offsets, size = batches.layout(images["bytes"].tolist())
     try:
         with _unfinished(file).open("wb") as out:
@@ -104,7 +123,7 @@ def _laid_out(file: Path, images: pd.DataFrame) -> "pd.Series[int]":
     except OSError:  # a full disk
         _unfinished(file).unlink(missing_ok=True)
         raise
-    return pd.Series(offsets, index=images.index, dtype="int64")
+    return images[["sha256"]].assign(offset=offsets)
 
 
 def _unfinished(file: Path) -> Path:
@@ -112,22 +131,21 @@ def _unfinished(file: Path) -> Path:
     return file.with_name(f".{file.name}.{os.getpid()}.tmp")
 
 
-def _parts(
-    file: Path, offsets: "pd.Series[int]", paths: "pd.Series[str]", entries: dict[str, Entry], images: Source
-) -> list[Part]:
-    unfinished = _unfinished(file).absolute()
-    found = []
-    for _, some in offsets.groupby(offsets // PART_BYTES):
-        of = ((str(sha256), entries[path]) for sha256, path in paths[some.index].items())
-        members = tuple((sha256, chunk.absolute(entry) if images.has_files else entry) for sha256, entry in of)
-        found.append(Part(unfinished, int(some.iloc[0]), members, images.read))
-    return found
+def _parts(images: pd.DataFrame) -> list[pd.DataFrame]:
+    return [part for _, part in images.groupby(images["offset"] // PART_BYTES)]
 
 
-def _written(work: list[Part], images: Source) -> Iterator[Exception | None]:
+def _part(file: Path, rows: pd.DataFrame, images: Source) -> Part:
+    entries = images.entries.at(rows.index.tolist())
+    found = (chunk.absolute(entry) if images.has_files else entry for entry in entries)
+    members = tuple(zip(map(str, rows["sha256"]), found, strict=True))
+    return Part(_unfinished(file).absolute(), int(rows["offset"].iloc[0]), members, images.read)
+
+
+def _written(work: Iterator[Part], n_images: int, images: Source) -> Iterator[Exception | None]:
     if backend.is_cluster() or not chunk.travels(images):
         return map(write, work)
-    return backend.ahead(write, work, sum(len(part.members) for part in work))
+    return backend.ahead(write, work, n_images)
 
 
 def write(part: Part) -> Exception | None:
@@ -159,22 +177,17 @@ def _contents(part: Part) -> Iterator[tuple[str, bytes]]:
 def finish(storing: Storing, raw: Path, remembered: Path) -> pd.DataFrame:
     """Return `sha256`, `batch` and `offset` of every image, when all batches are written."""
     _await(storing)
-    offsets = storing.offsets
-    for file in set(raw.iterdir()) - offsets.keys():
+    for file in set(raw.iterdir()) - storing.offsets.keys():
         file.unlink(missing_ok=True)
-    if not offsets:
-        return pd.DataFrame(columns=["sha256", "batch", "offset"])
-    checked = [
-        pd.DataFrame({"key": memo.stamp(str(file)), "sha256": of.index, "offset": of.to_numpy()})
-        for file, of in offsets.items()
-    ]
-    rows = pa.Table.from_pandas(pd.concat(checked), OFFSETS, preserve_index=False)
-    memo.write(remembered, rows, fingerprint.fingerprint([batches]))
-    places = [
-        pd.DataFrame({"sha256": held, "batch": file.name, "offset": held.map(offsets[file])})
-        for file, held in storing.members.items()
-    ]
-    return pd.concat(places, ignore_index=True)
+    if storing.offsets:
+        checked = pa.concat_tables(_checked(file, of) for file, of in storing.offsets.items()).unify_dictionaries()
+        memo.write(remembered, checked, fingerprint.fingerprint([batches]))
+    return storing.places
+
+
+def _checked(file: Path, offsets: pd.DataFrame) -> pa.Table:
+    key = pd.Categorical.from_codes(np.zeros(len(offsets), np.int8), [memo.stamp(str(file))])
+    return pa.Table.from_pandas(offsets.assign(key=key), OFFSETS, preserve_index=False)
 
 
 def _await(storing: Storing) -> None:

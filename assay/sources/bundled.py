@@ -7,7 +7,7 @@ from PIL import Image
 
 from assay.errors import AssayError
 from assay.sources import tfds
-from assay.sources.listing import Entry, Source
+from assay.sources.listing import Entries, Entry, Source
 
 KERAS = ("mnist", "fashion_mnist", "cifar10", "cifar100")  # TensorFlow Datasets has them by the same names
 
@@ -21,7 +21,7 @@ def open_digits() -> Source:
         for number, (pixels, label) in enumerate(zip(digits.images, digits.target, strict=True))
     }
     entries = (Entry(path, path.partition("/")[0], len(png), path) for path, png in sorted(encoded.items()))
-    return Source("sklearn:digits", tuple(entries), lambda entry: encoded[entry.place])
+    return Source("sklearn:digits", Entries(entries), lambda entry: encoded[entry.place])
 
 
 def open_keras(name: str, dataset: str) -> Source:

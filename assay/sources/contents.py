@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from assay import progress, state
 from assay.compute import memo
@@ -16,31 +17,48 @@ from assay.sources.listing import Source
 
 SCHEMA = pa.schema([("key", pa.string()), ("sha256", pa.string())])
 MADE_BY = "SHA-256"
+PIECE = 10_000  # files whose hashes are objects at once: there may be ten million
 
 
-def hashes(source: Source) -> list[str]:
-    """Return the SHA-256 of each entry's file; nothing for what is no local file, or cannot be read."""
+def hashes(source: Source) -> Iterator[str]:
+    """Yield the SHA-256 of each entry's file; nothing for what is no local file, or cannot be read."""
     kept = state.CONTENTS / hashlib.sha256(source.name.encode()).hexdigest()[:12]
-    stamps = list(_stamps(source))
+    stamps = pa.array(_stamps(source), pa.string())
     held = memo.read(kept, SCHEMA, MADE_BY)
-    known = dict(zip(held["key"].to_pylist(), held["sha256"].to_pylist(), strict=True))
-    before = known.keys() | ()
-    new = [(key, each.place) for key, each in zip(stamps, source.entries, strict=True) if key and key not in known]
-    with progress.told("reading", len(new)) as advance, ThreadPoolExecutor(os.cpu_count()) as threads:
-        for (key, _), found in zip(new, threads.map(_hash, (place for _, place in new)), strict=True):
-            known |= {key: found} if found else {}
-            advance(1)
-    wanted = {key: known[key] for key in stamps if key in known}
-    if wanted.keys() != before:
+    known = pa.concat_tables([held, _hashed(source, stamps, held["key"])])
+    at = pc.index_in(stamps, value_set=known["key"])
+    wanted = at.unique().drop_null()
+    if len(wanted) != len(held) or len(known) != len(held):
         with suppress(FileNotFoundError):  # another look at the source writes it at this moment
-            memo.write(kept, pa.table([list(wanted), list(wanted.values())], SCHEMA), MADE_BY)
-    return [wanted.get(key, "") for key in stamps]
+            memo.write(kept, known.take(wanted), MADE_BY)
+    found = known["sha256"].take(at).fill_null("")
+    return (sha256 for piece in _pieces(found) for sha256 in piece.to_pylist())
+
+
+def _hashed(source: Source, stamps: pa.Array, known: pa.ChunkedArray) -> pa.Table:
+    """Return the hashes of the files that are not known, those that can be read."""
+    is_known = pc.or_(pc.is_in(stamps, value_set=known), pc.equal(stamps, ""))
+    new = pc.indices_nonzero(pc.invert(is_known))
+    found = [SCHEMA.empty_table()]
+    with progress.told("reading", len(new)) as advance, ThreadPoolExecutor(os.cpu_count()) as threads:
+        for some in _pieces(new):
+            sha256 = []
+            for each in threads.map(_hash, (entry.place for entry in source.entries.at(some.to_pylist()))):
+                sha256.append(each)
+                advance(1)
+            rows = pa.table([stamps.take(some), pa.array(sha256, pa.string())], SCHEMA)
+            found.append(rows.filter(pc.not_equal(rows["sha256"], "")))
+    return pa.concat_tables(found)
+
+
+def _pieces(column: pa.Array | pa.ChunkedArray) -> Iterator[pa.Array | pa.ChunkedArray]:
+    return (column.slice(start, PIECE) for start in range(0, len(column), PIECE))
 
 
 def _stamps(source: Source) -> Iterator[str]:
-    for each in source.entries:
-        is_file = source.has_files and not each.problem and not places.is_url(each.place)
-        yield memo.stamp(each.place) if is_file else ""
+    for place, problem in source.entries.values("place", "problem"):
+        is_file = source.has_files and not problem and not places.is_url(place)
+        yield memo.stamp(place) if is_file else ""
 
 
 def _hash(place: str) -> str:

@@ -11,9 +11,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pyarrow.compute as pc
+
 from assay import files, labels, words
 from assay.errors import AssayError
 from assay.sources import bundled, contents, folder, tfds, webdataset
+from assay.sources.listing import Entries as Entries
 from assay.sources.listing import Entry as Entry
 from assay.sources.listing import Source as Source
 from assay.sources.listing import option
@@ -49,12 +52,14 @@ def _with_drawn(source: Source) -> Source:
 
     So `ingest` draws what is missing from them, by params.yaml: ingest; a val or test that is given stays whole.
     """
-    given = {entry.split for entry in source.entries if entry.label is not None and not entry.problem}
+    listed = source.entries.table
+    is_used = pc.and_(pc.is_valid(listed["label"]), pc.equal(listed["problem"], ""))
+    given = set(listed["split"].filter(is_used).unique().to_pylist())
     missing = tuple(split for split in ("val", "test") if split not in given)
     if "train" not in given or None in given or not missing:
         return source
-    entries = tuple(replace(each, split=None) if each.split == "train" else each for each in source.entries)
-    return replace(source, entries=entries, drawn=missing)
+    entries = (replace(each, split=None) if each.split == "train" else each for each in source.entries)
+    return replace(source, entries=Entries(entries), drawn=missing)
 
 
 def notes(source: Source) -> list[str]:
@@ -88,18 +93,19 @@ def notes(source: Source) -> list[str]:
 
 def _read_as(source: Source) -> list[str]:
     """Return what the folders of splits are taken for where they are called otherwise."""
-    if not source.name.startswith("folder:") or not (source.drawn or any(entry.split for entry in source.entries)):
+    if not source.name.startswith("folder:") or not (source.drawn or any(source.entries.column("split"))):
         return []
-    above = sorted({entry.path.split("/")[0] for entry in source.entries if "/" in entry.path})
+    above = sorted({path.split("/")[0] for (path,) in source.entries.values("path") if "/" in path})
     return [f"{name} is read as the split {folder.meant(name)}" for name in above if name not in folder.SPLITS]
 
 
 def _same_below(source: Source) -> list[str]:
     """Return the names that folders of several classes have in common, if they are at least half of all."""
     below: dict[str, set[str]] = {}
-    for entry in source.entries if source.name.startswith("folder:") and not source.drawn else ():
-        if entry.label is not None and entry.split is None:
-            below.setdefault(entry.label, set()).update(entry.path.split("/")[1:-1][:1])
+    is_folder = source.name.startswith("folder:") and not source.drawn
+    for label, split, path in source.entries.values("label", "split", "path") if is_folder else ():
+        if label is not None and split is None:
+            below.setdefault(label, set()).update(path.split("/")[1:-1][:1])
     names = [name for of_class in below.values() for name in of_class]
     same = {name for name in names if names.count(name) > 1}
     return sorted(same) if 2 * len(same) >= len(set(names)) else []
@@ -107,15 +113,15 @@ def _same_below(source: Source) -> list[str]:
 
 def _is_level_too_high(source: Source) -> bool:
     """Say whether all images of a folder without splits lie deeper than CLASS/IMAGE."""
-    with_class = [entry.path for entry in source.entries if entry.label is not None]
-    return not any(entry.split for entry in source.entries) and not source.drawn and (
-        len(with_class) > 0 and all(path.count("/") > 1 for path in with_class)
-    )  # fmt: skip
+    if source.drawn or any(source.entries.column("split")):
+        return False
+    deep = [path.count("/") > 1 for path, label in source.entries.values("path", "label") if label is not None]
+    return len(deep) > 0 and all(deep)
 
 
 def class_names(source: Source) -> tuple[str, ...]:
     """Return the names of all classes of the listing, sorted."""
-    return labels.classes((entry.label for entry in source.entries if entry.label is not None), source.task)
+    return labels.classes((label for label in source.entries.column("label") if label is not None), source.task)
 
 
 def _open(name: str, options: dict[str, str]) -> Source:
@@ -159,10 +165,11 @@ def open_unlabelled(name: str) -> Source:
 def snapshot(source: Source) -> dict[str, Any]:
     """Return what data/source.json holds: name, options and task if not the usual, number of images, fingerprint."""
     listing = hashlib.sha256()
-    for entry, content in zip(source.entries, contents.hashes(source), strict=True):
-        apart = [entry.label, entry.group, entry.split] if _labels_apart(source) else []
-        told = ("" if value is None else f"={value}" for value in apart)  # an empty label is one
-        listing.update("\0".join([entry.path, content or str(entry.bytes), *told]).encode() + b"\n")
+    apart = ("label", "group", "split") if _labels_apart(source) else ()
+    listed = source.entries.values("path", "bytes", *apart)
+    for (path, size, *values), content in zip(listed, contents.hashes(source), strict=True):
+        told = ("" if value is None else f"={value}" for value in values)  # an empty label is one
+        listing.update("\0".join([path, content or str(size), *told]).encode() + b"\n")
     taken: dict[str, Any] = {"source": source.name}
     taken |= {"options": source.options} if source.options else {}
     taken |= {"task": source.task} if source.task != "single_label" else {}

@@ -13,7 +13,7 @@ from typing import Any
 
 from assay import labels
 from assay.errors import AssayError
-from assay.sources.listing import Entry, Source
+from assay.sources.listing import Entries, Entry, Source
 
 SPLITS = {"test": "test", "validation": "val", "val": "val", "valid": "val"}
 SUFFIXES = {b"\xff\xd8": "jpg", b"\x89P": "png", b"GI": "gif", b"RI": "webp", b"BM": "bmp"}  # by the first two bytes
@@ -29,7 +29,7 @@ def open_tfds(name: str, dataset: str) -> Source:
     for split in builder.info.splits.values():
         entries += _entries(name, builder.info.features, split, image, label, task)
     entries.sort(key=lambda entry: entry.path)
-    return Source(name, tuple(entries), lambda entry: _read(builder.info.features, image, entry), task=task)
+    return Source(name, Entries(entries), lambda entry: _read(builder.info.features, image, entry), task=task)
 
 
 def _prepared(name: str, dataset: str) -> Any:

@@ -86,3 +86,17 @@ def test_another_fault_is_no_refusal(monkeypatch: pytest.MonkeyPatch, tmp_path: 
     monkeypatch.setattr(files, "replacing", breaks)
     with pytest.raises(FileNotFoundError):
         memo.add(tmp_path, rows(1), "code")
+
+
+def test_rows_whose_pages_were_let_go_are_read_again(tmp_path: Path) -> None:
+    memo.add(tmp_path, rows(1, 2), "code")
+    memo.add(tmp_path, rows(3), "code")
+    held = memo.read(tmp_path, SCHEMA, "code")
+    memo.unload()
+    assert held["n"].to_pylist() == [1, 2, 3]
+
+
+def test_empty_part_is_a_broken_one(tmp_path: Path) -> None:
+    memo.add(tmp_path, rows(1), "code")
+    (tmp_path / "000000002.arrow").touch()
+    assert numbers(tmp_path) == [1]

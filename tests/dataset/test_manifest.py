@@ -2,6 +2,9 @@ from dataclasses import fields
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
 from checkouts import png
 
 from assay import files
@@ -51,6 +54,26 @@ def test_whole_numbers_stay_whole_where_one_is_missing(tmp_path: Path) -> None:
     manifest.write(tmp_path / "manifest.parquet", table())
     found = manifest.read(tmp_path / "manifest.parquet")
     assert {str(found[name].dtype) for name in ("width_px", "bit_depth", "orientation", "n_frames")} == {"Int64"}
+
+
+def test_what_was_measured_gives_the_same_bytes_from_elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manifest.write(tmp_path / "one.parquet", table())
+    monkeypatch.setattr(manifest, "ROW_GROUP", 1)
+    manifest.write(tmp_path / "by_one.parquet", table())
+    apart = table().sort_values("path")[["path", "label", "bytes"]].assign(fact=[1, 0])
+
+    def measured(name: str, fact: "pd.Series[int]") -> pa.Array:
+        return pa.array(table()[name].iloc[fact], manifest.SCHEMA.field(name).type, from_pandas=True)
+
+    manifest.write(tmp_path / "apart.parquet", apart, measured=measured)
+    assert files.sha256(tmp_path / "apart.parquet") == files.sha256(tmp_path / "by_one.parquet")
+    one, by_one = (pq.read_table(tmp_path / name) for name in ("one.parquet", "by_one.parquet"))
+    assert one.equals(by_one)
+
+
+def test_columns_are_read_alone(tmp_path: Path) -> None:
+    manifest.write(tmp_path / "manifest.parquet", table())
+    assert list(manifest.read(tmp_path / "manifest.parquet", ("path", "bytes"))) == ["path", "bytes"]
 
 
 def test_equal_rows_in_another_order_give_equal_bytes(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_every_format_holds_the_same(tmp_path: Path, save: Callable[[Rows, Path]
         {"path": "b.png", "label": 12, "group": None, "split": None},
     ]
     images = open_table(save(rows, tmp_path / "t"))
-    assert images.entries == (
+    assert tuple(images.entries) == (
         Entry("b.png", "12", 5, f"{tmp_path}/b.png"),
         Entry("in/a 1.png", "7", 10, f"{tmp_path}/in/a 1.png", "g\u20281", "test"),
     )

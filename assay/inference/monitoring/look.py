@@ -62,7 +62,7 @@ def look(name: str, p: params.Params, *, ref: str | None = None, only_new: bool 
             f"{p.paths.approved}), and no model is the champion ({_makes_a_champion()})"
         )
     known = _remembered(name) if only_new else set()
-    entries = tuple(each for each in images.entries if (each.path, each.bytes) not in known)
+    entries = opening.Entries(each for each in images.entries if (each.path, each.bytes) not in known)
     images = opening.Source(images.name, entries, images.read, has_files=images.has_files)
     if len(entries) < survey.FEWEST:
         return _too_few(len(entries), "")
