@@ -11,14 +11,18 @@ from assay.dataset.sharding import build, index, plan
 from assay.images import decode
 from assay.operations import stage_run
 
+COLUMNS = ("path", "label", "split", "sha256", "bytes", "batch", "offset")  # of the manifest
+
 
 def main(p: params.Params) -> None:
     set_aside = passes.check_open(p.paths.passed, p.paths.manifest)
-    rows = manifest.read(p.paths.manifest)
+    rows = manifest.read(p.paths.manifest, COLUMNS)
     rows = rows[rows["split"].notna() & ~rows["path"].isin(set_aside)].drop_duplicates("sha256").sort_values("sha256")
     task = manifest.task(p.paths.manifest)
     classes = labels.classes(rows["label"], task)
-    rows["encoded"] = rows["label"].map({label: labels.encode(label, classes, task) for label in set(rows["label"])})
+    rows["encoded"] = rows["label"].map(
+        {label: labels.encode(label, classes, task) for label in rows["label"].unique()}
+    )
     prepared = decode.preparation(p.preprocess, p.ingest)
     plans = plan(rows, prepared, p.preprocess.shard_images)
     names, n_new, n_decoded = build(plans, p.paths, prepared)

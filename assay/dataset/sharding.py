@@ -41,7 +41,7 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
 
     An image that goes or comes changes its own part only, and not all that follow as with equal counts.
     """
-    hashes = [int(sha256, 16) for sha256 in members["sha256"]]
+    hashes = members["sha256"].array
     parts, queue = [], [(0, len(members), 0, 2**256)]
     while queue:
         start, end, low, high = queue.pop()
@@ -49,7 +49,7 @@ def _divide(members: pd.DataFrame, most: int) -> list[pd.DataFrame]:
             parts.append((start, end))
             continue
         middle = (low + high) // 2
-        cut = bisect_left(hashes, middle, start, end)
+        cut = bisect_left(hashes, f"{middle:064x}", start, end)
         queue += [(start, cut, low, middle), (cut, end, middle, high)]
     return [members.iloc[start:end] for start, end in sorted(parts) if end > start]
 
@@ -74,9 +74,9 @@ def build(plans: list[Plan], paths: params.Paths, p: Preparation) -> tuple[list[
     wanted = {each.key for each in plans}
     going = [paths.records / name for key, name in remembered.items() if key not in wanted]
     kept = _kept(going, missing, p)
-    shards = [_shard(each, kept, paths, p) for each in missing]
-    work = _written(shards)
-    with progress.told("preparing", sum(len(each.members) for each in missing)) as advance:
+    n_images = sum(len(each.members) for each in missing)
+    work = _written((_shard(each, kept, paths, p) for each in missing), len(missing), n_images)
+    with progress.told("preparing", n_images) as advance:
         for each, name in zip(missing, work, strict=True):
             shard.settle(paths.records / name)  # here, so that no worker waits for the disk
             remembered[each.key] = name
@@ -87,7 +87,7 @@ def build(plans: list[Plan], paths: params.Paths, p: Preparation) -> tuple[list[
     for file in paths.records.iterdir():
         if file.name not in names:
             file.unlink()
-    return names, len(missing), sum(member.kept is None for shard in shards for member in shard.members)
+    return names, len(missing), n_images - len(kept)
 
 
 def _remembered(memo: Path, p: Preparation) -> dict[str, str]:
@@ -104,6 +104,8 @@ def _remember(memo: Path, shards: dict[str, str], p: Preparation) -> None:
 
 def _kept(going: list[Path], missing: list[Plan], p: Preparation) -> dict[str, tuple[Path, int]]:
     """Return by SHA-256 where pixels of the missing shards stand in those that go: the file, and where in it."""
+    if not going:
+        return {}
     wanted = {sha256 for each in missing for sha256 in each.members["sha256"]}
     size = p.height_px * p.width_px * contents.CHANNELS[p.colour]
     return {
@@ -128,10 +130,9 @@ def _shard(plan: Plan, kept: dict[str, tuple[Path, int]], paths: params.Paths, p
     )
 
 
-def _written(shards: list[packing.Shard]) -> Iterator[str]:
+def _written(shards: Iterator[packing.Shard], n_shards: int, n_images: int) -> Iterator[str]:
     """Yield the name of each shard: one a core or worker at a time, or, where there are few, all cores at one."""
-    n_images = sum(len(shard.members) for shard in shards)
-    if not backend.is_cluster() and (len(shards) < cpu_count() or n_images < backend.PROCESSES_FROM):
+    if not backend.is_cluster() and (n_shards < cpu_count() or n_images < backend.PROCESSES_FROM):
         yield from (packing.write(shard, threads=-1) for shard in shards)
     else:
         yield from backend.results(packing.write, shards, n_images)
