@@ -17,6 +17,8 @@ from assay.errors import AssayError
 if TYPE_CHECKING:  # slow, and not every command needs it
     import pandas as pd
 
+CSV_ROWS = 100_000  # that are text at once
+
 
 @contextmanager
 def replacing(file: Path) -> Iterator[BinaryIO]:
@@ -45,10 +47,18 @@ def write_json(file: Path, content: Any) -> None:
 
 def write_csv(file: Path, rows: "pd.DataFrame", decimals: str | None = None) -> None:
     """Write the rows without their index; `decimals`: the format of every float, such as "%.6f"."""
-    text = rows.to_csv(index=False, lineterminator="\n", float_format=decimals)
-    if "\r" in text:  # left bare by the csv module, and the end of a row for who reads it
-        text = rows.to_csv(index=False, lineterminator="\n", float_format=decimals, quoting=csv.QUOTE_NONNUMERIC)
-    write_text(file, text)
+    with replacing(file) as out:
+        for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_NONNUMERIC):
+            out.seek(0)
+            has_return = False
+            for start in range(0, max(len(rows), 1), CSV_ROWS):
+                text = rows.iloc[start : start + CSV_ROWS].to_csv(
+                    index=False, header=start == 0, lineterminator="\n", float_format=decimals, quoting=quoting
+                )
+                has_return |= "\r" in text
+                out.write(text.encode())
+            if not has_return:  # left bare by the csv module, and the end of a row for who reads it
+                break
 
 
 def read_json(file: Path) -> Any:

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from assay import files, labels, params, progress
-from assay.compute import backend
+from assay.compute import backend, memo
 from assay.dataset import manifest, relabels, splits
 from assay.images import decode
 from assay.ingestion import scan, store
@@ -48,6 +48,7 @@ def taken_in(
     What this needs by the way is as large as all rows, and gone when they are written.
     """
     known = splits.read(p.paths.ledger)
+    backend.hand_back_memory()
     measured = without_forgotten(measured, known)
     classes = {label: labels.names(label, images.task) for label in measured["label"].dropna().unique()}
     measured["classes"] = [classes.get(label) for label in measured["label"]]
@@ -56,6 +57,7 @@ def taken_in(
     with store.writing(images, measured, new, p.paths.raw, p.paths.memo.batches) as storing:
         with progress.told("looking for near-duplicates"):
             alike, limit = find(measured, facts, read_limit(p.paths.near_limit), p.paths.memo.pairs)
+        memo.unload()
         backend.hand_back_memory()
         shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
         shares["train"] = 1 - sum(shares.values())

@@ -29,7 +29,6 @@ FACTS = pa.schema(
     ]
 )
 MEASURED = tuple(name for name in FACTS.names if name not in ("key", "thumbnail"))
-HELD = 1000  # thumbnails read before their pages are let go: in 64 MB, for the system maps 16 pages around each
 
 
 def scan(
@@ -81,7 +80,6 @@ class Thumbnails:
         self._parts = [_levels(chunk) for chunk in facts["thumbnail"].chunks]
         self._ends = np.cumsum([len(part) for part in self._parts])
         self._rows = rows
-        self._n_read = 0
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -93,10 +91,7 @@ class Thumbnails:
         for number in np.unique(of_part):
             is_in = of_part == number
             found[is_in] = self._parts[number][rows[is_in] - self._ends[number]]  # counted from the end of the part
-        self._n_read += len(rows)
-        if self._n_read > HELD:
-            self._n_read = 0
-            memo.unload()
+        memo.unload()
         return found
 
 

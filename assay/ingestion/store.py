@@ -25,7 +25,7 @@ from assay.sources.listing import Entry, Source
 
 # The key stands once for all images of a batch.
 OFFSETS = pa.schema([("key", pa.dictionary(pa.int32(), pa.string())), ("sha256", pa.string()), ("offset", pa.int64())])
-PART_BYTES = 64 << 20  # of a batch, written by one process at a time
+PART_BYTES, PART_IMAGES = 64 << 20, 5_000  # of a batch, written by one process at a time: at most
 
 
 @dataclass(frozen=True)
@@ -81,6 +81,7 @@ def _begun(images: Source, measured: pd.DataFrame, known: pd.DataFrame, raw: Pat
             at = np.arange(len(held))
         places.append(held[["sha256"]].assign(batch=file.name, offset=offsets[file]["offset"].to_numpy()[at]))
     parts = (_part(file, part, images) for file, part in work)
+    backend.hand_back_memory()
     written = _written(parts, sum(len(part) for _, part in work), images)
     whole = pd.concat(places, ignore_index=True) if places else pd.DataFrame(columns=["sha256", "batch", "offset"])
     return Storing(whole, offsets, [file for file, _ in work], written)
@@ -132,7 +133,8 @@ def _unfinished(file: Path) -> Path:
 
 
 def _parts(images: pd.DataFrame) -> list[pd.DataFrame]:
-    return [part for _, part in images.groupby(images["offset"] // PART_BYTES)]
+    in_bytes, in_images = images["offset"] // PART_BYTES, np.arange(len(images)) // PART_IMAGES
+    return [part for _, part in images.groupby([in_bytes, in_images])]
 
 
 def _part(file: Path, rows: pd.DataFrame, images: Source) -> Part:
