@@ -134,9 +134,13 @@ def read(file: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
 
 def read_pixels(file: Path) -> np.ndarray:
     """Return `border` and `centre` of each row, uint8 [N, 2, 60]; 0 where the image did not decode."""
-    table = pq.read_table(file, columns=list(PIXELS))
-    columns = [column.combine_chunks().fill_null(bytes(60)) for column in table.columns]
-    levels = [np.frombuffer(column.buffers()[1] or b"", np.uint8).reshape(-1, 60) for column in columns]
-    return np.stack(
-        [each[column.offset :][: len(column)] for each, column in zip(levels, columns, strict=True)], axis=1
-    )
+    found = np.zeros((pq.read_metadata(file).num_rows, len(PIXELS), 60), np.uint8)
+    for number, name in enumerate(PIXELS):
+        start = 0
+        for chunk in pq.read_table(file, columns=[name])[name].chunks:
+            held = chunk.fill_null(bytes(60))
+            levels = np.frombuffer(held.buffers()[1] or b"", np.uint8).reshape(-1, 60)
+            found[start : start + len(held), number] = levels[held.offset :][: len(held)]
+            start += len(held)
+    pa.default_memory_pool().release_unused()
+    return found

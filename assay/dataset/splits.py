@@ -13,6 +13,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from assay import files
 from assay.dataset import dividing, lookup
@@ -22,7 +24,6 @@ from assay.labels import SPLITS
 COLUMNS = ["sha256", "group", "split", "batch"]
 FORGOTTEN = "forgotten"
 BATCH_BYTES = 2**30  # of images in one batch, about: what a kill costs, and what `assay forget` writes again
-PIECE = 100_000  # rows of a file read at once
 MEND = "take the file of one side of the merge whole, and run `dvc repro`"
 
 
@@ -31,9 +32,11 @@ def read(file: Path) -> pd.DataFrame:
     if not file.exists():
         return pd.DataFrame({name: pd.Series(dtype="int64" if name == "batch" else "str") for name in COLUMNS})
     try:
-        types = {"batch": "int64", **dict.fromkeys(COLUMNS[:3], "str")}
-        pieces = pd.read_csv(file, dtype=types, keep_default_na=False, chunksize=PIECE)
-        rows = pd.concat(pieces, ignore_index=True)
+        types = {"batch": pa.int64(), **dict.fromkeys(COLUMNS[:3], pa.string())}
+        options = csv.ConvertOptions(column_types=types, null_values=[])
+        several_lines = csv.ParseOptions(newlines_in_values=True)  # what a source calls a group may have some
+        rows = csv.read_csv(file, parse_options=several_lines, convert_options=options).to_pandas()
+        pa.default_memory_pool().release_unused()  # as much as it read
     except ValueError as error:  # what a merge leaves: marks of conflict, or nothing
         raise AssayError(f"{file}: no ledger: {' '.join(str(error).split())}; {MEND}") from None
     if list(rows) != COLUMNS:

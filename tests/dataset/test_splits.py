@@ -56,6 +56,18 @@ def test_copies_share_a_split_also_when_they_come_later() -> None:
     assert all(split[f"copy{i:02d}"] == split[f"cat{i:04d}"] for i in range(30))
 
 
+@given(st.lists(st.text(st.sampled_from('aN/\r\n",; é\u2028'))))
+def test_ledger_comes_back_whatever_a_group_is_called(
+    tmp_path_factory: pytest.TempPathFactory, groups: list[str]
+) -> None:
+    file = tmp_path_factory.mktemp("ledger") / "ledger.csv"
+    names = [f"{number:04d}" for number in range(len(groups))]
+    known = pd.DataFrame({"sha256": names, "group": groups, "split": "train", "batch": 1})
+    known = known.astype({"sha256": "str", "group": "str", "split": "str", "batch": "int64"})
+    ledger.write(file, known)
+    pd.testing.assert_frame_equal(ledger.read(file), known)
+
+
 def test_new_images_are_a_batch_of_their_own() -> None:
     found = grow(grow(empty(), *numbered(3)), *numbered(5))
     assert found["batch"].tolist() == [1, 1, 1, 2, 2]
@@ -84,9 +96,10 @@ def test_ledger_comes_back_as_it_was(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("", "no ledger: No columns"),
+        ("", "no ledger: Empty CSV file"),
         ("<<<<<<< HEAD\nsha256,group,split,batch\n", "no ledger"),
         ("sha256,group,split,batch\n<<<<<<< HEAD\na,g,train,1\n", "no ledger"),
+        ("sha256,group,split,batch\na,g,train,\n", "no ledger"),
         ("sha256,group,split,batch\na,g,train,1\na,g,train,1\n", "a is listed twice"),
         ("sha256,group,split,batch\na,g,Train,1\n", "'Train' is no split"),
     ],
