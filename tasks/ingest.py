@@ -52,8 +52,7 @@ def taken_in(
     measured = without_forgotten(measured, known)
     classes = {label: labels.names(label, images.task) for label in measured["label"].dropna().unique()}
     measured["classes"] = [classes.get(label) for label in measured["label"]]
-    readable = measured[measured["sha256"].notna()]
-    new = splits.with_new(known, readable)
+    new = splits.with_new(known, measured)
     with store.writing(images, measured, new, p.paths.raw, p.paths.memo.batches) as storing:
         with progress.told("looking for near-duplicates"):
             alike, limit = find(measured, facts, read_limit(p.paths.near_limit), p.paths.memo.pairs)
@@ -61,8 +60,8 @@ def taken_in(
         backend.hand_back_memory()
         shares = {"val": p.ingest.val_share, "test": p.ingest.test_share}
         shares["train"] = 1 - sum(shares.values())
-        extended = splits.extend(known, readable, shares, alike)
-        refused = splits.contradictions(extended, readable)
+        extended = splits.extend(known, measured, shares, alike)
+        refused = splits.contradictions(extended, measured)
         extended = splits.without_refused(extended, known, refused)
         with progress.told("writing the batches"):
             places = store.finish(storing, p.paths.raw, p.paths.memo.batches)

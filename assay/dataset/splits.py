@@ -61,13 +61,13 @@ def identity(ledger: pd.DataFrame) -> str:
 def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float], near: pd.DataFrame) -> pd.DataFrame:
     """Return the ledger with a row for every image; rows that have a group or a split keep it.
 
-    `images`: one row per readable image with `sha256`, `bytes`, `pixels` (null: not decodable) and `classes` (a tuple
-    of names; null: not labelled), and perhaps `given_group` and `given_split` (null: not given). `near`: pairs of
-    near-duplicates as `sha256` and `partner`. New images that share pixels, a given group or a pair become one group,
-    or join the one that they share it with; of several, one of train before val before test. A new group has its given
-    split; others fill the split of their rarest class that lacks most (Sechidis, Tsoumakas and Vlahavas, "On the
-    stratification of multi-label data", 2011). `shares`: of each class, by split, in [0, 1]. A val or test that is
-    given is complete: nothing else joins it, and the others share the rest.
+    `images`: one row per image with `sha256` (null: not readable), `bytes`, `pixels` (null: not decodable) and
+    `classes` (a tuple of names; null: not labelled), and perhaps `given_group` and `given_split` (null: not given).
+    `near`: pairs of near-duplicates as `sha256` and `partner`. New images that share pixels, a given group or a pair
+    become one group, or join the one that they share it with; of several, one of train before val before test. A new
+    group has its given split; others fill the split of their rarest class that lacks most (Sechidis, Tsoumakas and
+    Vlahavas, "On the stratification of multi-label data", 2011). `shares`: of each class, by split, in [0, 1]. A val or
+    test that is given is complete: nothing else joins it, and the others share the rest.
     """
     extended, usable = with_new(ledger, images), _usable(images)
     group, split = dividing.groups(extended, usable, near)
@@ -81,7 +81,7 @@ def extend(ledger: pd.DataFrame, images: pd.DataFrame, shares: dict[str, float],
 
 def with_new(ledger: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """Return the ledger with a row for each new content, in batches of about `BATCH_BYTES`, without group and split."""
-    is_new = lookup.places(ledger["sha256"], images["sha256"]) < 0
+    is_new = images["sha256"].notna() & (lookup.places(ledger["sha256"], images["sha256"]) < 0)
     fresh = images.loc[is_new, ["sha256", "bytes"]].drop_duplicates("sha256").sort_values("sha256")
     first = int(ledger["batch"].max()) + 1 if len(ledger) else 1
     number = (fresh["bytes"].astype("int64").cumsum() - 1) // BATCH_BYTES

@@ -41,7 +41,7 @@ def find(
         limit |= asdict(near_duplicates.look(thumbnails))
     if "turned" not in limit:  # measured anew, or by a version that did not look for such
         limit = limit | {"turned": asdict(turns.look(thumbnails))}
-    pixels = one_each["pixels"]
+    pixels, one_each = one_each["pixels"], one_each[["sha256", "label"]]
     upright = candidates.upright(thumbnails, _look(limit))
     in_turns = candidates.in_turns(thumbnails, _look(limit["turned"]))
     alike = _confirmed(candidates.candidates(upright, pixels, remembered), one_each, limit["distance"])
