@@ -10,7 +10,8 @@ kNN: Sun et al. 2022, https://arxiv.org/abs/2204.06507; Mahalanobis: Lee et al. 
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,8 @@ MOST = 10_000  # train images that are kept
 FARTHEST = 6.0  # spreads of a property, beyond which an image is named for it
 LEAST_SPREAD = 0.1  # of a property, so that a set whose images are all alike does not accuse the next one
 QUARTILE, TWENTIETH = 0.6745, 1.6449  # where a normal distribution has them, in standard deviations
-ROWS = 512  # compared at once
+ROWS = 64  # compared at once
+CANDIDATES = 3  # times k: so many neighbours by float32 are compared anew in float64
 NEVER = 1e30  # a threshold, where none is known
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
 
@@ -72,6 +74,17 @@ class Reference:
     precision: np.ndarray  # float32 [D, D], the inverse of the covariance around them
     middles: np.ndarray  # float64 [P], the median of each of PROPERTIES
     spreads: np.ndarray  # float64 [P]
+
+    @cached_property
+    def units(self) -> np.ndarray:
+        """The features, each of length 1, float32 [M, D]: to make them takes longer than to compare a few images."""
+        return _unit(self.features.astype(np.float32))
+
+    @cached_property
+    def exact(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Means, precision, and the product of both, float64 [C, D], [D, D], [C, D]."""
+        means, precision = self.means.astype(np.float64), self.precision.astype(np.float64)
+        return means, precision, means @ precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,46 +144,54 @@ def scores(reference: Reference, features: np.ndarray, k: int = K) -> tuple[np.n
     """Return how far each image is, float64 [N] each: by kNN and by Mahalanobis; infinite where a feature is no number.
 
     kNN: 1 less the cosine to the k-th nearest train image, in [0, 2]. Mahalanobis: the squared distance to the nearest
-    class. Train images should not be asked about: each is its own neighbour. It is reckoned as exactly as the features
-    are: float32 or float64.
+    class. Train images should not be asked about: each is its own neighbour. All that is said is reckoned in float64:
+    in float32 the last digits hang on the processor, its threads, and how many images are asked about at once.
     """
     is_known = np.isfinite(features).all(axis=1)
-    kept = np.where(is_known[:, None], features, features.dtype.type(0))
+    kept = np.where(is_known[:, None], features, 0).astype(np.float64)
+    knn = 1 - nearest(reference, kept, k)[1][:, -1]
     parts = [kept[start : start + ROWS] for start in range(0, len(kept), ROWS)]
-    others, k = _unit(reference.features.astype(kept.dtype)), min(k, len(reference.features))
-    near = [np.partition(1 - _unit(part) @ others.T, k - 1, axis=1)[:, k - 1] for part in parts]
-    far = [_squared(part, reference) for part in parts]
-    knn, mahalanobis = (np.concatenate([np.empty(0), *found]).astype(np.float64) for found in (near, far))
+    mahalanobis = np.concatenate([np.empty(0), *(_squared(part, reference) for part in parts)])
     return np.where(is_known, knn, np.inf), np.where(is_known, mahalanobis, np.inf)
 
 
 def _unit(features: np.ndarray) -> np.ndarray:
-    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12))
+    return np.asarray(features / np.maximum(np.linalg.norm(features, axis=-1, keepdims=True), 1e-12))
 
 
 def _squared(features: np.ndarray, reference: Reference) -> np.ndarray:
-    found = [((features - mean) @ reference.precision * (features - mean)).sum(axis=1) for mean in reference.means]
+    means, precision, pulled = reference.exact
+    product = features @ precision
+    found = [((product - pull) * (features - mean)).sum(axis=1) for mean, pull in zip(means, pulled, strict=True)]
     return np.asarray(np.min(found, axis=0))
 
 
 def nearest(reference: Reference, features: np.ndarray, k: int = K) -> tuple[np.ndarray, np.ndarray]:
-    """Return the places in the reference of the k nearest train images, nearest first, and their cosines: [N, k]."""
-    others, k = _unit(reference.features.astype(np.float32)), min(k, len(reference.features))
-    places, cosines = [], []
-    for start in range(0, len(features), ROWS):
-        likeness = _unit(features[start : start + ROWS].astype(np.float32)) @ others.T
-        order = np.argsort(-likeness, axis=1, kind="stable")[:, :k]
-        places.append(order)
-        cosines.append(np.take_along_axis(likeness, order, axis=1))
-    return np.concatenate([np.empty((0, k), int), *places]), np.concatenate([np.empty((0, k)), *cosines])
+    """Return the places in the reference of the k nearest train images, nearest first, and their cosines: [N, k].
+
+    Of images that are equally near the first comes first.
+    """
+    k = min(k, len(reference.features))
+    parts = [_nearest(reference, features[start : start + ROWS], k) for start in range(0, len(features), ROWS)]
+    places, cosines = zip((np.empty((0, k), int), np.empty((0, k))), *parts, strict=True)
+    return np.concatenate(places), np.concatenate(cosines)
+
+
+def _nearest(reference: Reference, features: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    n, asked = min(CANDIDATES * k, len(reference.features)), _unit(features.astype(np.float64))
+    roughly = asked.astype(np.float32) @ reference.units.T
+    near = np.sort(np.argpartition(-roughly, n - 1, axis=1)[:, :n], axis=1)
+    cosines = np.einsum("nkd,nd->nk", _unit(reference.features[near].astype(np.float64)), asked)
+    order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+    return np.take_along_axis(near, order, axis=1), np.take_along_axis(cosines, order, axis=1)
 
 
 def limits(reference: Reference, val_features: np.ndarray) -> Limits:
     """Return the thresholds that let `PASSED` of the validation images pass, each score by itself.
 
-    Kinds of processor add up a product of matrices in orders of their own: float64, rounded, hides that.
+    Kinds of processor add up a product of matrices in orders of their own: rounding hides that.
     """
-    knn, mahalanobis = scores(reference, val_features.astype(np.float64))
+    knn, mahalanobis = scores(reference, val_features)
     known = np.isfinite(knn)
     if not known.any():
         return Limits(
@@ -195,9 +216,13 @@ def properties(images: np.ndarray) -> np.ndarray:
     found = []
     for start in range(0, len(images), ROWS):
         part = images[start : start + ROWS].astype(np.float32)
-        grey = part[..., 0] if part.shape[-1] == 1 else part @ LUMA
+        grey = part[..., 0] if part.shape[-1] == 1 else _grey(part)
         found.append(np.stack([score(grey) for score in PROPERTIES.values()], axis=1))
     return np.concatenate([np.empty((0, len(PROPERTIES))), *found]).astype(np.float64)
+
+
+def _grey(images: np.ndarray) -> np.ndarray:
+    return np.asarray(images[..., 0] * LUMA[0] + images[..., 1] * LUMA[1] + images[..., 2] * LUMA[2])
 
 
 def ratios(reference: Reference, limits: Limits, features: np.ndarray, seen: np.ndarray) -> np.ndarray:
@@ -230,7 +255,7 @@ def verdict(ratios: np.ndarray) -> Verdict:
 def write(file: Path, reference: Reference) -> None:
     """Write the reference as .npz; equal arrays give equal bytes, for NumPy dates its members 1980."""
     with files.replacing(file) as out:
-        np.savez(out, **vars(reference))
+        np.savez(out, **{each.name: getattr(reference, each.name) for each in fields(reference)})
 
 
 def read(file: Path) -> Reference:
