@@ -61,6 +61,7 @@ class Export:
     about: About
     sha256: str  # of model.json, and so of all that it names
     contents: Mapping[str, bytes]  # of each file, checked
+    folder: Path | None = None  # None: it lies in memory alone
 
 
 def read(folder: Path, sha256: str | None = None) -> Export:
@@ -74,7 +75,7 @@ def read(folder: Path, sha256: str | None = None) -> Export:
         raise AssayError(_changed(folder / ABOUT, seen, sha256, "the release"))
     about = parse(content, folder)
     contents = {name: _checked(folder, name, wanted) for name, wanted in about.files.items()}
-    return Export(about=about, sha256=seen, contents=contents)
+    return Export(about=about, sha256=seen, contents=contents, folder=folder)
 
 
 def parse(content: bytes, folder: Path) -> About:

@@ -16,7 +16,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
+import numpy as np
+
 from assay.errors import AssayError
+from assay.images import decode
+from assay.inference.model import Model, problem
 from assay.sources import places
 
 KINDS = ("folder", "table", "tar")
@@ -29,6 +33,13 @@ ROWS = 1024  # of a Parquet table at once
 class Input:
     name: str
     read: Callable[[], bytes]  # may raise `OSError`, for this image, or `AssayError`, for all
+
+    def pixels(self, model: Model) -> np.ndarray | str:
+        """Return what the model sees of it, uint8 [H, W, C], or why it cannot be read; raises `AssayError`."""
+        try:
+            return model.pixels(self.read())
+        except (decode.Undecodable, OSError) as error:
+            return problem(error)
 
 
 def listed(given: Sequence[str], stdin: BinaryIO | None = None) -> Iterator[Input]:
@@ -83,7 +94,7 @@ def _kind(given: str) -> tuple[str, str]:
 
 
 def _file(place: str) -> Input:
-    return Input(name=place, read=partial(places.read, place))
+    return Input(name=place, read=partial(places.read, places.absolute(place)))
 
 
 def _globbed(pattern: str) -> Iterator[str]:
@@ -119,7 +130,7 @@ def _table(table: str) -> Iterator[Input]:
             problem = "leaves the folder of the table" if path else "no path"
             yield Input(name=path or "(no path)", read=partial(_refuse, problem))
         else:
-            yield Input(name=path, read=partial(places.read, places.join(folder, inside)))
+            yield Input(name=path, read=partial(places.read, places.absolute(places.join(folder, inside))))
 
 
 def _refuse(problem: str) -> bytes:

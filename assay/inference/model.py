@@ -56,6 +56,7 @@ class Model:
     def __init__(self, export: Export, version: str | None = None) -> None:
         self.about: About = export.about
         self.sha256 = export.sha256  # of model.json
+        self.folder = export.folder
         self.version = version or f"sha256:{export.sha256[:12]}"
         self.reference, self.limits = _reference(export)
         self._session = _session(export.contents[exported.GRAPH])

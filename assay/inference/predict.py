@@ -1,6 +1,7 @@
 """Predictions of any number of images, in constant memory: decoded by threads, answered by one session, in their order.
 
-Pillow and ONNX Runtime let other threads run, so decoding costs no process. No more than `WINDOW` images wait.
+Pillow and ONNX Runtime let other threads run, so decoding costs no process. No more than `WINDOW` images wait. Where
+`ASSAY_BACKEND` names a cluster, its workers do both.
 """
 
 import os
@@ -10,10 +11,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
 
-from assay.images import decode
 from assay.inference.classifier import Classifier
 from assay.inference.inputs import Input
-from assay.inference.model import Prediction, problem
+from assay.inference.model import Prediction
 
 WINDOW = 128  # images that are decoded or wait for it
 
@@ -23,6 +23,11 @@ def stream(classifier: Classifier, inputs: Iterable[Input], *, top: int = 3) -> 
 
     Raises `AssayError` where a network is down: that is no fault of the image.
     """
+    if _is_for_cluster():
+        from assay.inference import workers
+
+        yield from workers.stream(classifier, inputs, top=top)
+        return
     pool = ThreadPoolExecutor(_cores(), "decode")
     try:
         yield from classifier.said(_prepared(classifier, inputs, pool), top=top)
@@ -35,7 +40,7 @@ def _prepared(
 ) -> Iterator[tuple[str, np.ndarray | str]]:
     waiting: deque[tuple[str, Future[np.ndarray | str]]] = deque()
     for each in inputs:
-        waiting.append((each.name, pool.submit(_pixels, classifier, each)))
+        waiting.append((each.name, pool.submit(each.pixels, classifier)))
         if len(waiting) == WINDOW:
             name, first = waiting.popleft()
             yield name, first.result()
@@ -44,11 +49,12 @@ def _prepared(
         yield name, first.result()
 
 
-def _pixels(classifier: Classifier, each: Input) -> np.ndarray | str:
-    try:
-        return classifier.pixels(each.read())
-    except (decode.Undecodable, OSError) as error:
-        return problem(error)
+def _is_for_cluster() -> bool:
+    if not os.environ.get("ASSAY_BACKEND"):  # joblib and pyarrow take half as long to import as all else
+        return False
+    from assay.compute import backend
+
+    return backend.is_cluster()
 
 
 def _cores() -> int:

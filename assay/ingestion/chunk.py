@@ -4,13 +4,13 @@ import hashlib
 import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from assay.compute import backend, fingerprint
 from assay.errors import AssayError
 from assay.images import colour, decode, depth, fit, kinds
 from assay.ingestion import image_statistics, measure
+from assay.sources import places
 from assay.sources.listing import Entry, Source
 
 CODE = (colour, decode, depth, measure, fit, image_statistics, kinds)
@@ -46,8 +46,7 @@ def travels(images: Source) -> bool:
 
 def absolute(entry: Entry) -> Entry:
     """Return the entry as a process in another folder finds it."""
-    is_so = entry.place.startswith("/") or "://" in entry.place
-    return entry if is_so else replace(entry, place=str(Path(entry.place).absolute()))
+    return replace(entry, place=places.absolute(entry.place))
 
 
 def _read(read: Callable[[Entry], bytes], entry: Entry) -> bytes | OSError:

@@ -47,6 +47,11 @@ def walk(folder: str) -> Iterator[tuple[str, int, str]]:
     yield from _walk_url(folder) if is_url(folder) else _walk_local(Path(folder))
 
 
+def absolute(place: str) -> str:
+    """Return the place as a process in another folder finds it; no link on the way is looked at."""
+    return place if is_url(place) else os.path.join(os.getcwd(), place)  # noqa: PTH109, PTH118  (a path in "photos/.." stays)
+
+
 def is_circle(place: Path) -> bool:
     """Say whether a place is a link to a folder that it lies in, by whatever links it was come to."""
     return place.is_symlink() and place.resolve() in {each.resolve() for each in place.absolute().parents}

@@ -172,7 +172,7 @@ def test_list_file_batch_and_standard_input_give_the_pixels_of_training(classifi
         (piped,) = inputs.listed(["-"], io.BytesIO(content))
         (listed,) = inputs.listed(["-"], io.BytesIO(f"{tmp_path / name}\n".encode()))
         for way in (piped, listed, *inputs.listed([str(tmp_path / name)])):
-            np.testing.assert_array_equal(predict._pixels(classifier, way), trained, err_msg=name)
+            np.testing.assert_array_equal(way.pixels(classifier), trained, err_msg=name)
 
 
 def test_answers_come_in_order_whatever_takes_long(classifier: Classifier) -> None:
@@ -224,7 +224,7 @@ def test_no_more_images_are_held_than_wait_or_are_answered(
     gone: list[None] = []
     most = 0
 
-    def decoded(_: Classifier, each: Input) -> np.ndarray:
+    def decoded(each: Input, _: Classifier) -> np.ndarray:
         nonlocal most
         pixels = decode.prepare(each.read(), **SIZE)
         made.append(None)
@@ -232,7 +232,7 @@ def test_no_more_images_are_held_than_wait_or_are_answered(
         weakref.finalize(pixels, gone.append, None)
         return pixels
 
-    monkeypatch.setattr(predict, "_pixels", decoded)
+    monkeypatch.setattr(Input, "pixels", decoded)
     content = png(tiny.pixels(1)[0])
     asked = (Input(name=str(number), read=lambda: content) for number in range(1000))
     assert sum(1 for _ in predict.stream(classifier, asked)) == 1000

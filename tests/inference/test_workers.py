@@ -1,0 +1,121 @@
+"""Predictions by the workers of a cluster: those of this machine, or an error that says what the workers lack."""
+
+import dataclasses
+import pickle
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+import tiny
+from checkouts import png
+from PIL import Image
+
+from assay import Classifier
+from assay.compute import backend
+from assay.errors import AssayError
+from assay.inference import inputs, predict, workers
+from assay.inference.inputs import Input
+from assay.inference.model import Prediction
+
+N = 3 * workers.CHUNK_IMAGES + 5
+
+
+@pytest.fixture
+def classifier(tmp_path: Path) -> Classifier:
+    tiny.write(tmp_path / "export", tiny.network())
+    return Classifier.load(tmp_path / "export")
+
+
+@pytest.fixture
+def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Files by a path from this folder: three broken, one gone, all others images."""
+    monkeypatch.chdir(tmp_path)
+    Path("new").mkdir()
+    for number, pixels in enumerate(tiny.pixels(N)):
+        Image.fromarray(pixels).save(f"new/{number:03}.png")
+    for number in (0, 17, N - 1):
+        Path(f"new/{number:03}.png").write_bytes(b"broken")
+    Path("list.csv").write_text("path\nnew/001.png\nnew/gone.png\n")
+    return ["new", "list.csv"]
+
+
+def told(found: Iterator[Prediction]) -> list[tuple[object, ...]]:
+    return [(each, None if each.probabilities is None else each.probabilities.tobytes()) for each in found]
+
+
+def here(function: Callable[[workers.Chunk], object], chunks: Iterator[workers.Chunk], _: int) -> Iterator[object]:
+    """What a cluster does, in this process: what goes there and back is pickled."""
+    for chunk in chunks:
+        yield pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(chunk)))))
+
+
+@pytest.fixture
+def cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(backend.BACKEND, "dask")
+    monkeypatch.setattr(backend, "results", here)
+    workers._loaded.cache_clear()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_answers_are_those_of_one_machine(
+    classifier: Classifier, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = told(predict.stream(classifier, inputs.listed(images)))
+    monkeypatch.delenv(backend.BACKEND)
+    assert there == told(predict.stream(classifier, inputs.listed(images)))
+    assert len(there) == N + 2
+
+
+@pytest.mark.usefixtures("cluster")
+def test_image_that_only_this_process_has_is_sent(classifier: Classifier, images: list[str]) -> None:
+    content = png(1)
+
+    def gone() -> bytes:
+        raise OSError(2, "No such file or directory")
+
+    asked = [Input(name="a", read=lambda: content), Input(name="b", read=gone), Input(name="c", read=partial(bytes, 3))]
+    found = list(predict.stream(classifier, asked))
+    assert [each.problem for each in found] == ["", "No such file or directory", "not an image"]
+
+
+@pytest.mark.usefixtures("cluster")
+def test_image_that_a_worker_does_not_see_stops_the_run(
+    classifier: Classifier, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def elsewhere(
+        function: Callable[[workers.Chunk], object], chunks: Iterator[workers.Chunk], n: int
+    ) -> Iterator[object]:
+        for chunk in chunks:
+            moved = [dataclasses.replace(each, read=partial(open, "nowhere")) for each in chunk.inputs]
+            yield function(dataclasses.replace(chunk, inputs=tuple(moved)))
+
+    monkeypatch.setattr(backend, "results", elsewhere)
+    with pytest.raises(
+        AssayError, match=r"a worker cannot read new/001.png \(No such file or directory\) and this machine can"
+    ):
+        list(predict.stream(classifier, inputs.listed(images)))
+
+
+@pytest.mark.usefixtures("cluster")
+def test_worker_without_the_export_or_with_other_code_is_an_error(classifier: Classifier, images: list[str]) -> None:
+    chunk = next(workers._chunks(classifier, inputs.listed(images), 1, workers.deque()))
+    with pytest.raises(AssayError, match="another version of Assay or Pillow"):
+        workers.answered(dataclasses.replace(chunk, made_by="other code"))
+    with pytest.raises(AssayError, match=r"a worker: nowhere/model.json: No such .*; let it see the same paths"):
+        workers.answered(dataclasses.replace(chunk, folder="nowhere"))
+    with pytest.raises(AssayError, match=r"a worker: .*the release says 000000000000"):
+        workers.answered(dataclasses.replace(chunk, sha256="0" * 64))
+
+
+@pytest.mark.slow
+def test_a_real_cluster_answers_as_this_machine(
+    classifier: Classifier, images: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    of_one = told(predict.stream(classifier, inputs.listed(images)))
+    monkeypatch.setenv(backend.BACKEND, "dask")
+    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
+        monkeypatch.setenv(backend.ADDRESS, cluster.scheduler_address)
+        assert told(predict.stream(classifier, inputs.listed(images))) == of_one
