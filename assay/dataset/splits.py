@@ -139,9 +139,9 @@ def without_refused(extended: pd.DataFrame, known: pd.DataFrame, refused: pd.Dat
 def leaks(rows: pd.DataFrame, near: pd.DataFrame) -> "pd.Series[str]":
     """Return why a row must not be used though it has a split: empty, or which row of another split shows its picture.
 
-    `rows`: `path`, `sha256`, `pixels`, `split` (null: none) and `given_split`; `near`: as in `extend`, one content of
-    those with equal pixels is enough. Of two the one in train goes before that in val, and val before test. Of one file
-    that is given two splits one row is used.
+    `rows`: `path`, `sha256`, `pixels`, `split` (null: none) and `given_split`; `near`: as in `extend` with `distance`,
+    one content of those with equal pixels is enough. Of two the one in train goes before that in val, and val before
+    test; of several the nearest is named. Of one file that is given two splits one row is used.
     """
     reason = pd.Series("", index=rows.index)
     elsewhere = rows["given_split"].notna() & rows["split"].notna() & (rows["given_split"] != rows["split"])
@@ -149,9 +149,10 @@ def leaks(rows: pd.DataFrame, near: pd.DataFrame) -> "pd.Series[str]":
     decoded = rows.loc[rows["pixels"].notna(), ["sha256", "pixels"]]
     ends = (lookup.places(decoded["sha256"], near[side]) for side in ("sha256", "partner"))
     both = np.stack(list(ends), axis=1)
-    first, second = (decoded["pixels"].iloc[side].array for side in both[(both >= 0).all(axis=1)].T)
-    pairs = pd.DataFrame({"pixels": first, "seen": second})
-    both_ways = pd.concat([pairs, pairs.set_axis(["seen", "pixels"], axis=1)])
+    is_here = (both >= 0).all(axis=1)
+    first, second = (decoded["pixels"].iloc[side].array for side in both[is_here].T)
+    pairs = pd.DataFrame({"pixels": first, "seen": second, "distance": near["distance"].to_numpy()[is_here]})
+    both_ways = pd.concat([pairs, pairs.set_axis(["seen", "pixels", "distance"], axis=1)])
     rows = rows[_is_alike(rows["pixels"], both_ways["pixels"])]  # few of all
     for split in ("val", "train"):
         used = rows[rows["split"].notna() & (reason[rows.index] == "")].sort_values("path")
@@ -159,9 +160,9 @@ def leaks(rows: pd.DataFrame, near: pd.DataFrame) -> "pd.Series[str]":
         others = used.loc[used["split"].map(dividing.PRIORITY) > dividing.PRIORITY[split], ["pixels", "path", "split"]]
         seen = others.drop_duplicates("pixels").rename(columns={"pixels": "seen"})
         close = own.merge(both_ways, on="pixels").merge(seen, on="seen")
-        equal = own.assign(seen=own["pixels"]).merge(seen, on="seen")
+        equal = own.assign(seen=own["pixels"], distance=0.0).merge(seen, on="seen")
         for kind, found in (("near-duplicate", close), ("copy", equal)):
-            first = found.sort_values("path").drop_duplicates("index").set_index("index")
+            first = found.sort_values(["distance", "path"]).drop_duplicates("index").set_index("index")
             reason.loc[first.index] = kind + " of " + first["path"] + ", which is in " + first["split"]
     return reason
 

@@ -202,15 +202,16 @@ def test_one_content_in_groups_of_two_splits_takes_no_group_to_another_split() -
     assert reasons(found, images) == ["", "", "given train, but the same file is in test", ""]
 
 
-def reasons(found: pd.DataFrame, images: pd.DataFrame, *near: tuple[str, str]) -> list[str]:
+def reasons(found: pd.DataFrame, images: pd.DataFrame, near: pd.DataFrame | None = None) -> list[str]:
     """Return what `leaks` says of each image; its path is its SHA-256."""
+    near = paired() if near is None else near
     absent = {name: None for name in ("given_split",) if name not in images}
     listed = images.assign(path=images["sha256"], **absent).merge(found[["sha256", "split"]], on="sha256", how="left")
-    return ledger.leaks(listed.assign(split=listed["split"].replace("", None)), paired(*near)).tolist()
+    return ledger.leaks(listed.assign(split=listed["split"].replace("", None)), near).tolist()
 
 
-def paired(*near: tuple[str, str]) -> pd.DataFrame:
-    return pd.DataFrame(near, columns=["sha256", "partner"], dtype="str")
+def paired(*near: tuple[str, str], distance: float = 0.01) -> pd.DataFrame:
+    return pd.DataFrame(near, columns=["sha256", "partner"], dtype="str").assign(distance=distance)
 
 
 def test_copies_that_are_given_two_splits_keep_them_and_only_the_one_worth_most_is_used() -> None:
@@ -226,7 +227,7 @@ def test_copies_that_are_given_two_splits_keep_them_and_only_the_one_worth_most_
     assert ledger.contradictions(found, images).empty
     of_b, of_f = "copy of b, which is in test", "near-duplicate of f, which is in test"
     # e shows what f shows, for it is a copy of d; g may stay, for d is not used.
-    assert reasons(found, images, *near.itertuples(index=False)) == [of_b, "", of_b, of_f, of_f, "", ""]
+    assert reasons(found, images, near) == [of_b, "", of_b, of_f, of_f, "", ""]
 
 
 def test_near_duplicates_are_one_group_now_and_later() -> None:
@@ -245,7 +246,15 @@ def test_image_like_two_of_different_splits_goes_to_train_and_is_not_used() -> N
     images, near = rows(("a", "p1", "cat"), ("b", "p2", "cat"), ("c", "p3", "cat")), paired(("a", "c"), ("b", "c"))
     found = ledger.extend(known, images, SHARES, near)
     assert column(found, "split") == {"a": "train", "b": "test", "c": "train"}
-    assert reasons(found, images, *near.itertuples(index=False)) == ["", "", "near-duplicate of b, which is in test"]
+    assert reasons(found, images, near) == ["", "", "near-duplicate of b, which is in test"]
+
+
+def test_of_several_in_another_split_the_nearest_is_named() -> None:
+    """The first by its path was named: of a leaked copy perhaps a look-alike, and not the copy."""
+    images = given_rows(*((name, name, "cat", None, "test") for name in "abc"), ("d", "d", "cat", None, "train"))
+    near = pd.concat([paired(("a", "d"), ("d", "c"), distance=0.03), paired(("b", "d"), distance=0.001)])
+    found = ledger.extend(empty(), images, SHARES, near)
+    assert reasons(found, images, near)[-1] == "near-duplicate of b, which is in test"
 
 
 def test_batches_are_bounded_in_bytes_and_numbered_on(monkeypatch: pytest.MonkeyPatch) -> None:
