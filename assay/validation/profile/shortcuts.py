@@ -40,8 +40,9 @@ def tables(approved: Profile | None, rows: pd.DataFrame, pixels: np.ndarray, tas
 
     `pixels`: border and centre of each row, uint8 [N, 2, D]. `gain` is by how much an AUC is above the approved one
     beyond chance, 0 where none is approved; `unapproved` is the AUC where none is approved, 0.5 elsewhere. `lead` is by
-    how much the border tells a class better than the centre does, and than the approved border did. `place` is the AUC
-    of the one pixel of the border that tells it best (see `places`), 0.5 where one as good is approved.
+    how much the border tells a class better than the centre does, and than the approved border did, beyond chance.
+    `place` is the AUC of the one pixel of the border that tells it best (see `places`), 0.5 where one as good is
+    approved.
     """
     is_used = rows["split"].notna().to_numpy()
     used = rows[is_used]
@@ -84,7 +85,9 @@ def _borders(
     unit = strata.groups(used)[chosen]
     border, centre = (probe(pixels[chosen, part], marks[chosen], unit) for part in (0, 1))
     accepted = np.array([approved.get(label, {}).get("border", 0.5) for label in classes])
-    lead = np.maximum(border - np.maximum(centre, accepted), 0).round(DIGITS)
+    n_images = marks[chosen].sum(axis=0)
+    error = np.hypot(*(deviation(each, n_images, len(chosen) - n_images) for each in (border, centre)))
+    lead = np.maximum(border - np.maximum(centre, accepted) - SURE * error, 0).round(DIGITS)
     seen = places(pixels[chosen, 0], marks[chosen])
     known = np.array([approved.get(label, {}).get("place", 0.5) for label in classes])
     place = np.where(seen > known + MORE, seen, 0.5).round(DIGITS)
