@@ -13,9 +13,9 @@ from gto.versions import SemVer
 
 from assay import files, params
 from assay.errors import AssayError, WorseModel
-from assay.evaluation.candidate import two_verdicts
+from assay.evaluation.decided import two_verdicts
 from assay.labels import ACCURACY
-from assay.versions import changes, dvc_repo, git
+from assay.versions import dvc_repo, git
 from assay.versions.tagged import ARTIFACT, STAGE
 
 
@@ -112,6 +112,8 @@ def as_champion(version: str, candidate: Mapping[str, Any]) -> dict[str, Any]:
 
 def _message(version: str, verdict: str, candidate: dict[str, Any], p: params.Params) -> list[str]:
     """Return the paragraphs of the commit's message: the verdict, its reasons, what changed since the last commit."""
+    from assay.versions import changes  # here, for SciPy takes longer to import than a rollback does its work
+
     accuracy = files.read_json(p.paths.metrics.eval)["eval"]["accuracy"]
     checks = "\n".join(f"{'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"])
     said = "\n".join(f"this {word}: {text}" for word, text in two_verdicts(candidate).items())
