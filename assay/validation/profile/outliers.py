@@ -39,7 +39,7 @@ BEYOND = {
 HARMLESS = 3.5  # spreads of the harmless side that another kind lies from the middle at least
 KIND = (0.02, 0.4)  # of the images, at least and at most: a single one is told by the spread, a half by nobody
 BETWEEN = 0.15  # of the way to the limit: where few may lie
-FEW = (0.25, 0.03)  # for each one beyond the limit, and of all images
+FEW = (0.2, 0.03)  # for each one beyond the limit, and of all images
 FEWEST = 30  # approved images that say what is usual; of fewer all do
 
 Scores = Callable[[pd.DataFrame], np.ndarray]
