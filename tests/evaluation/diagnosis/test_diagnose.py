@@ -12,6 +12,7 @@ import yaml
 from evidence_faults import (
     FAULTS,
     conflicts,
+    diagnosed,
     foreign,
     leaks,
     named,
@@ -36,7 +37,7 @@ def test_sound_run_is_not_accused(accuracy: float) -> None:
 
 @pytest.mark.parametrize("cause", FAULTS)
 def test_fault_is_named_first_with_a_next_step(cause: str) -> None:
-    found = diagnose.diagnose(FAULTS[cause](made.sound()))
+    _, found = diagnosed(cause)
     assert found.findings[0].cause == cause
     first = found.findings[0]
     assert first.change or first.look
@@ -46,8 +47,7 @@ def test_fault_is_named_first_with_a_next_step(cause: str) -> None:
 
 @pytest.mark.parametrize("cause", FAULTS)
 def test_card_of_every_cause_is_drawn(cause: str) -> None:
-    evidence = FAULTS[cause](made.sound())
-    found = diagnose.diagnose(evidence)
+    evidence, found = diagnosed(cause)
     pixels = {name: np.zeros((8, 8, 1), np.uint8) for name in drawn.wanted(found)}
     cards = drawn.cards(found, evidence, pixels)
     assert [card.number for card in cards] == list(range(1, len(cards) + 1))
@@ -79,7 +79,7 @@ def test_gradient_may_vanish_in_the_middle() -> None:
 
 
 def test_weak_run_without_an_explanation_is_only_possible() -> None:
-    (found,) = diagnose.diagnose(FAULTS["overfitting"](made.sound())).findings
+    (found,) = diagnosed("overfitting")[1].findings
     assert not found.is_confident
     assert "augmentation_too_weak" in found.alike
 
@@ -162,7 +162,7 @@ def test_margin_of_nothing_asks_for_no_endless_test_set() -> None:
 
 @pytest.mark.parametrize("cause", FAULTS)
 def test_commands_that_are_named_are_there_with_their_options(cause: str) -> None:
-    for each in diagnose.diagnose(FAULTS[cause](made.sound())).findings:
+    for each in diagnosed(cause)[1].findings:
         for words in re.findall(r"`assay ([^`]+)`", f"{each.look} {each.seen}"):
             name, *rest = words.split()
             known = {option for parameter in cli.commands[name].params for option in parameter.opts}
@@ -170,10 +170,10 @@ def test_commands_that_are_named_are_there_with_their_options(cause: str) -> Non
 
 
 def test_what_is_written_says_it_to_programs_and_to_people() -> None:
-    said = diagnose.as_json(diagnose.diagnose(FAULTS["leakage"](made.sound())))
+    said = diagnose.as_json(diagnosed("leakage")[1])
     assert json.loads(json.dumps(said))["findings"][0]["cause"] == "leakage"
     assert said["headline"][0].startswith("likeliest cause: Test images were trained on;")
-    assert diagnose.as_json(diagnose.diagnose(FAULTS["overfitting"](made.sound())))["headline"] == []
+    assert diagnose.as_json(diagnosed("overfitting")[1])["headline"] == []
 
 
 def test_nothing_found_says_what_was_looked_at() -> None:
@@ -189,7 +189,7 @@ VALUES = st.one_of(st.none(), st.floats(0, 1e3, allow_nan=False))
 @given(st.fixed_dictionaries(dict.fromkeys(("clean", "augmented", "dropout"), VALUES)), VALUES)
 def test_numbers_that_are_none_are_no_crash(losses: dict[str, float | None], ratio: float | None) -> None:
     """What is not finite stands in record.json as null."""
-    evidence = made.recorded(made.sound(), regularisation=losses)
+    evidence = made.recorded(made.without_rows(made.sound()), regularisation=losses)
     assert evidence.record
     epochs = [row | {"update_ratio": ratio, "val_loss": None} for row in evidence.record["epochs"]]
     found = diagnose.diagnose(made.recorded(evidence, epochs=epochs))
@@ -202,15 +202,13 @@ def test_best_of_many_models_is_flattered_as_in_a_simulation() -> None:
     rng = np.random.default_rng(0)
     spread = np.sqrt(0.0325 / 2 / 400)  # of models that disagree on as many images as one has wrong
     best = rng.normal(0, spread, (20_000, 40)).max(axis=1).mean()
-    (found,) = diagnose.diagnose(FAULTS["used_test"](made.sound())).findings
+    (found,) = diagnosed("used_test")[1].findings
     said = float(found.seen.partition("about ")[2].partition(" points")[0]) / 100
     assert said == pytest.approx(best, rel=0.3)  # the root of 2 ln n is the limit of many
 
 
 def test_every_cause_has_a_title_and_a_section_in_the_docs() -> None:
-    alike = {
-        name for each in FAULTS.values() for f in diagnose.diagnose(each(made.sound())).findings for name in f.alike
-    }
+    alike = {name for cause in FAULTS for found in diagnosed(cause)[1].findings for name in found.alike}
     assert {*contracts.RULES, *symptoms.RULES, "prepared_otherwise"} | alike == set(causes.TITLES)
     text = (made.ROOT / "docs/diagnose.md").read_text()
     assert [title for title in causes.TITLES.values() if f"\n### {title}\n" not in text] == []
