@@ -68,6 +68,7 @@ def make_checkout(to: Path, images: Path | str, *options: str, classes: Sequence
     run(to, "assay", "snapshot", str(images), *options)
     run(to, "git", "add", "-A")
     run(to, "git", "commit", "-qm", "start")
+    run(to, "git", "gc", "-q")  # few files: tests work on copies
     return to
 
 

@@ -48,8 +48,16 @@ ALWAYS = (
     ),
     *("dvc.commands.repro", "dvc.data_cloud", "dvc.dirs", "dvc.repo.graph", "dvc.repo.index", "dvc.repo.metrics.diff"),
     *("dvc.repo.params.diff", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.stage", "dvc.repo.status", "dvc.scm"),
-    *("dvc_data.hashfile.status", "dvc_data.index", "google_crc32c", "gto", "jinja2", "networkx", "pandas"),
-    *("PIL.ImageCms", "PIL.JpegImagePlugin", "PIL.PngImagePlugin", "pyarrow.dataset", "pyarrow.parquet", "pydantic"),
+    *("dvc.repo.datasets", "dvc_data.hashfile.status", "dvc_data.index", "google_crc32c", "gto", "jinja2", "networkx"),
+    *(
+        "pandas",
+        "PIL.ImageCms",
+        "PIL.JpegImagePlugin",
+        "PIL.PngImagePlugin",
+        "pyarrow.dataset",
+        "pyarrow.parquet",
+        "pydantic",
+    ),
     *("pygit2", "pyparsing", "scipy.stats", "scmrepo.fs", "scmrepo.git.backend.pygit2.filter", "sklearn.linear_model"),
     *("sklearn.metrics", "sklearn.pipeline", "zc.lockfile"),
 )
@@ -65,8 +73,10 @@ LARGE = {  # imported when the first command of that name comes
 def added(environment: dict[str, str]) -> dict[str, str]:
     """Return the variables with those that make every `python -m` of this project or of DVC a fork.
 
-    Elsewhere than on Linux nothing is added: macOS ends forks of a process that has threads.
+    Elsewhere than on Linux none does: macOS ends forks of a process that has threads. Nowhere does DVC tell its makers
+    of a command, for which it starts another process that takes as long as the command.
     """
+    environment = environment | {"DVC_NO_ANALYTICS": "1"}
     if sys.platform != "linux":
         return environment
     return environment | {
@@ -109,6 +119,8 @@ def serve(place: str) -> None:
     """Fork for each command that comes to the socket, until stdin ends."""
     paths = sys.path[1:]
     load(*ALWAYS)
+    sys.modules["dvc.cli.parser"].get_main_parser()  # of 100 commands: kept, for it takes a tenth of a second to make
+    gc.freeze()
     ended, end = socket.socketpair()
     end.setblocking(False)
     signal.set_wakeup_fd(end.fileno())
