@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import pandas as pd
 import pytest
@@ -27,6 +28,12 @@ def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> opening.Source:
     monkeypatch.setattr(splits, "BATCH_BYTES", BATCH_BYTES)
     monkeypatch.setattr(store, "PART_BYTES", 9000)  # of some parts each
     return opening.open_source(f"folder:{tmp_path}/images")
+
+
+@pytest.fixture(autouse=True)
+def kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let processes live on for the next test, for each takes seconds to start; tests/compute has how they end."""
+    monkeypatch.setattr("joblib.externals.loky.get_reusable_executor", lambda **_: Mock())
 
 
 @pytest.fixture(params=["by this process", "by processes"])

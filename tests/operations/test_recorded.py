@@ -30,14 +30,33 @@ stage_run.run("use", lambda _: print("has", Path("made.txt").read_text()))
 """
 
 
-@pytest.fixture
-def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A repository whose first stage made a file, as the current folder."""
-    folder = repository(tmp_path / "checkout")
+def make(folder: Path) -> Path:
+    """Return a repository whose first stage made a file."""
+    repository(folder)
     (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": STAGES}))
     (folder / "params.yaml").write_text((ROOT / "params.yaml").read_text())
     (folder / "use.py").write_text(USE)
     run(folder, "dvc", "repro", "-q", "make")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def began(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("began") / "checkout")
+
+
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Such a repository, as the current folder, of whose very files DVC knows that they are as it left them."""
+    folder = make(tmp_path / "checkout")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def made(began: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of such a repository, as the current folder."""
+    folder = Path(shutil.copytree(began, tmp_path / "checkout", symlinks=True))
     monkeypatch.chdir(folder)
     return folder
 
@@ -59,34 +78,34 @@ def commands(error: str, folder: Path) -> list[list[str]]:
     return [part.split() for part in error.split("`")[1::2]]
 
 
-def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(made: Path) -> None:
-    flip(cached(made))
+def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(own: Path) -> None:
+    flip(cached(own))
     Path("made.txt").unlink()
-    run(made, "dvc", "checkout", "-q")
+    run(own, "dvc", "checkout", "-q")
     assert Path("made.txt").read_text() == "co0tent"
-    assert run(made, "dvc", "status", "make").endswith("up to date.")
-    said = run(made, "dvc", "repro", "use", code=255)
+    assert run(own, "dvc", "status", "make").endswith("up to date.")
+    said = run(own, "dvc", "repro", "use", code=255)
     (line,) = [each for each in said.splitlines() if each.startswith("use: ")]
     assert line.startswith("use: made.txt is not what dvc.lock has (md5 9a0364b9e99bb480dd25e1f0284c8555): damaged")
     assert "Traceback" not in said
-    remove, _, again = commands(line, made)
-    run(made, *remove)
-    run(made, *again)
+    remove, _, again = commands(line, own)
+    run(own, *remove)
+    run(own, *again)
     assert Path("made.txt").read_text() == "content"
-    assert run(made, "dvc", "status").endswith("up to date.")
+    assert run(own, "dvc", "status").endswith("up to date.")
 
 
-def test_a_file_of_a_folder_that_dvc_brought_back_damaged_is_refused_too(made: Path) -> None:
-    flip(cached(made, b"inside!"))
+def test_a_file_of_a_folder_that_dvc_brought_back_damaged_is_refused_too(own: Path) -> None:
+    flip(cached(own, b"inside!"))
     shutil.rmtree("many")
-    run(made, "dvc", "checkout", "-q")
+    run(own, "dvc", "checkout", "-q")
     assert Path("many/below/one.txt").read_text() == "i0side!"
-    said = run(made, "dvc", "repro", "use", code=255)
+    said = run(own, "dvc", "repro", "use", code=255)
     (line,) = [each for each in said.splitlines() if each.startswith("use: ")]
     assert line.startswith("use: many/below/one.txt is not what dvc.lock has (md5 ")
-    remove, _, again = commands(line, made)
-    run(made, *remove)
-    run(made, *again)
+    remove, _, again = commands(line, own)
+    run(own, *remove)
+    run(own, *again)
     assert Path("many/below/one.txt").read_text() == "inside!"
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from asked import question
+from asked import probed, question
 from cases import Case, write_data
 from checkouts import ROOT
 from rule_cases import CASES
@@ -16,7 +16,7 @@ from rule_cases import CASES
 from assay.dataset import manifest, splits
 from assay.validation import data_tables, run, suites
 from assay.validation import rules as validation_rules
-from assay.validation.profile import approved
+from assay.validation.profile import approved, shortcuts
 from assay.validation.rules import Rule
 
 RULES = suites.read(
@@ -39,6 +39,12 @@ def for_classes(classes: Iterable[str]) -> list[Rule]:
 
 def build(folder: Path, case: Case) -> Tables:
     """Return the tables of a case as `validate` builds them, by way of the files."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(shortcuts, "probe", probed)
+        return _built(folder, case)
+
+
+def _built(folder: Path, case: Case) -> Tables:
     write_data(folder, case)
     data = folder / "data"
     beside = data_tables.Beside(

@@ -11,13 +11,14 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from asked import question
+from asked import probed, question
 from cases import Case, write_data
 from checkouts import ROOT, set_params
 
 from assay import files, params
 from assay.validation import gate
 from assay.validation import run as validation_run
+from assay.validation.profile import shortcuts
 from assay.validation.rules import Rule
 from tasks import validate
 
@@ -55,7 +56,8 @@ ANSWERS: dict[tuple[str, str], Any] = {}
 
 @pytest.fixture
 def asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ask Great Expectations once in a worker about the same rule and the same rows of its columns."""
+    """Ask once in a worker Great Expectations about the same rule and rows of its columns, and what pixels tell."""
+    monkeypatch.setattr(shortcuts, "probe", probed)
     ask = validation_run._run
 
     def asked(rule: Rule, rows: pd.DataFrame) -> Any:

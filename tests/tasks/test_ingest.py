@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow as pa
 import pytest
-from checkouts import CLASSES, draw, png, run
+from checkouts import CLASSES, draw, png, run, set_params
 from ingests import hashes, in_checkout, ingest, rows, take_snapshot
 
 from assay import files, params
@@ -47,21 +47,27 @@ def test_metrics_count_what_is_there(checkout: Path, images: Path) -> None:
     }  # fmt: skip
 
 
-def test_odd_files_are_rows_with_a_reason_and_nothing_else_suffers(checkout: Path, images: Path) -> None:
+def test_odd_files_are_rows_with_a_reason_and_nothing_else_suffers(
+    checkout: Path, images: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     (images / "ape/empty.png").write_bytes(b"")
     (images / "ape/page.jpg").write_bytes(b"<html>")
     (images / "ape/cut.png").write_bytes(png(1)[:-40])
     (images / "ape/circle.png").symlink_to("circle.png")
     (images / "stray.png").write_bytes(png(2))
     with (images / "ape/dump.img").open("wb") as dump:
-        dump.truncate(6_000_000_000)  # of holes: to read it would fill the memory
+        dump.truncate(6_000_000)
+    set_params(checkout, ingest={"max_file_mb": 5})
+    read = counted(monkeypatch)
     ingest(checkout, images)
+    assert "cut.png" in read
+    assert "dump.img" not in read  # of some gigabytes it would fill the memory
     found = rows(checkout)
     aside = found[found["split"].isna()]
     assert dict(zip(aside.index, aside["reason"], strict=True)) == {
         "ape/circle.png": "cannot be read: Too many levels of symbolic links",
         "ape/cut.png": found.loc["ape/cut.png", "reason"],
-        "ape/dump.img": "not read: a file of 6,000 MB, the limit is 500 (params.yaml: ingest.max_file_mb)",
+        "ape/dump.img": "not read: a file of 6 MB, the limit is 5 (params.yaml: ingest.max_file_mb)",
         "ape/empty.png": "empty file",
         "ape/page.jpg": "not an image",
         "stray.png": "",
@@ -132,14 +138,7 @@ def test_second_run_and_a_run_from_the_ledger_alone_give_equal_bytes(checkout: P
 def test_only_new_files_are_read_and_the_bytes_are_those_of_a_run_without_memory(
     checkout: Path, images: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    read: list[str] = []
-    places_read = places.read
-
-    def counting(place: str) -> bytes:
-        read.append(Path(place).name)
-        return places_read(place)
-
-    monkeypatch.setattr(places, "read", counting)
+    read = counted(monkeypatch)
     ingest(checkout, images)
     tar = next((checkout / "data/raw").iterdir())
     read.clear()
@@ -154,6 +153,19 @@ def test_only_new_files_are_read_and_the_bytes_are_those_of_a_run_without_memory
     shutil.rmtree(checkout / ".assay")
     task.main(params.load())
     assert hashes(checkout) == first
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which the name of each file comes that is read whole."""
+    read: list[str] = []
+    places_read = places.read
+
+    def counting(place: str) -> bytes:
+        read.append(Path(place).name)
+        return places_read(place)
+
+    monkeypatch.setattr(places, "read", counting)
+    return read
 
 
 def refusing(read_offsets: Callable[[Path], dict[str, int]], old: Path) -> Callable[[Path], dict[str, int]]:
