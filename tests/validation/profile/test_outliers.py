@@ -1,6 +1,8 @@
 """Outliers are images that are unlike their set; a set that is odd as a whole has none."""
 
 import dataclasses
+from functools import cache
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,8 +43,13 @@ def noisy(image: Image.Image) -> Image.Image:
 
 
 def table(contents: list[bytes]) -> pd.DataFrame:
-    rows = [dataclasses.asdict(measure(content, "a.png")) for content in contents]
-    return pd.DataFrame(rows).reindex(columns=manifest.SCHEMA.names)
+    return pd.DataFrame([measured(content) for content in contents]).reindex(columns=manifest.SCHEMA.names)
+
+
+@cache
+def measured(content: bytes) -> dict[str, Any]:
+    """Return what is measured of an image, once for all sets that it is in."""
+    return dataclasses.asdict(measure(content, "a.png"))
 
 
 SOUND = [encode(scene(seed)) for seed in range(120)]
@@ -61,17 +68,22 @@ FAULTS = {
 }
 
 
+@cache
+def faulty(name: str, seed: int) -> bytes:
+    return encode(FAULTS[name](scene(seed)))
+
+
 @pytest.mark.parametrize("name", FAULTS)
 def test_faulty_image_is_an_outlier_and_no_other_is(name: str) -> None:
-    faulty = [encode(FAULTS[name](scene(seed))) for seed in range(3)]
-    found = outliers.outliers(table([*faulty, *SOUND]))
+    wrong = [faulty(name, seed) for seed in range(3)]
+    found = outliers.outliers(table([*wrong, *SOUND]))
     assert (found[name].iloc[:3] > LIMITS[name]).all(), found[name].head(3)
     assert (found.iloc[3:] <= pd.Series(LIMITS)).all().all()
 
 
 def test_set_of_which_every_image_is_so_has_no_outliers() -> None:
     for name in ("dark", "blurred", "noisy", "partial"):
-        found = outliers.outliers(table([encode(FAULTS[name](scene(seed))) for seed in range(60)]))
+        found = outliers.outliers(table([faulty(name, seed) for seed in range(60)]))
         assert (found <= pd.Series(LIMITS)).all().all(), name
 
 
@@ -79,20 +91,20 @@ def test_set_of_which_every_image_is_so_has_no_outliers() -> None:
 @pytest.mark.parametrize("name", FAULTS)
 def test_faulty_images_are_outliers_though_they_are_many(name: str, share: float) -> None:
     n = round(share / (1 - share) * len(SOUND))
-    faulty = [encode(FAULTS[name](scene(seed))) for seed in range(n)]
-    found = outliers.outliers(table([*faulty, *SOUND])) > pd.Series(LIMITS)
+    wrong = [faulty(name, seed) for seed in range(n)]
+    found = outliers.outliers(table([*wrong, *SOUND])) > pd.Series(LIMITS)
     assert found.iloc[:n].any(axis=1).mean() >= 0.9, found.iloc[:n].mean()
     assert not found.iloc[n:].any(axis=None)
 
 
 def test_set_of_two_kinds_has_no_outliers() -> None:
     for name in FAULTS:
-        kinds = [*SOUND[:60], *(encode(FAULTS[name](scene(seed))) for seed in range(60))]
+        kinds = [*SOUND[:60], *(faulty(name, seed) for seed in range(60))]
         assert (outliers.outliers(table(kinds))[name] <= LIMITS[name]).all(), name
 
 
 def test_images_are_held_against_the_approved_ones_however_many_they_are() -> None:
-    dark = [encode(FAULTS["dark"](scene(seed))) for seed in range(300)]
+    dark = [faulty("dark", seed) for seed in range(300)]
     rows = table([*dark, *SOUND])
     is_approved = np.arange(len(rows)) >= len(dark)
     assert (outliers.outliers(rows)["dark"] <= LIMITS["dark"]).all()  # most are so
