@@ -21,6 +21,7 @@ from assay.training import checkpoints, fit, guards, job, measure, network, phas
 tensors.set_up(threads=2)  # here, because it must come before the first operation of any test
 
 P = params.load(ROOT / "params.yaml")
+SIMPLE: dict[str, Any] = {"normalisation": "none", "optimizer": "sgd"}  # half the time to build the graph of a step
 NONE = params.Augment(preset="none")
 OF = {"test": "1"}
 
@@ -188,7 +189,7 @@ def test_the_weights_of_the_epoch_that_is_kept_are_put_in_place(tmp_path: Path) 
 def test_a_budget_ends_a_run_with_the_best_so_far(
     tmp_path: Path, index: contents.Index, changes: dict[str, Any], n_epochs: int, said: str
 ) -> None:
-    found, _ = run(tmp_path, index, of_train(normalisation="none", **changes))
+    found, _ = run(tmp_path, index, of_train(**SIMPLE, **changes))
     assert len(found.rows) == n_epochs
     assert found.kept_epoch in range(1, n_epochs + 1)
     assert said in str(found.ended)
@@ -229,10 +230,10 @@ def test_a_run_that_loses_what_it_learnt_to_a_rate_far_too_high_is_stopped(
     made = iter([learnt, *[lost] * 9])
     monkeypatch.setattr("assay.training.guards.Signs", lambda **_: next(made))
     with pytest.raises(AssayError, match=r"nothing is left of what was learnt, after 4 of 15 epochs: .* far too high"):
-        run(tmp_path, index, of_train(epochs=15))
+        run(tmp_path, index, of_train(epochs=15, **SIMPLE))
     made = iter([learnt, *[lost] * 9])
     symptoms = dataclasses.replace(symptoms, grown=1.5)
-    found, _ = run(tmp_path, index, of_train(epochs=5))
+    found, _ = run(tmp_path, index, of_train(epochs=5, **SIMPLE))
     assert len(found.rows) == 5
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from learners import answers
 
 from assay import params
 from assay.dataset.records import contents
@@ -58,12 +59,12 @@ def test_every_network_keeps_to_the_contract_also_after_it_was_read(
     again = keras_file.read(tmp_path / "m.keras")
     assert (again.input.name, again.input.dtype, again.input.shape) == ("image", "uint8", (None, 8, 8, 1))
     parts = keras.Model(again.input, [again.get_layer(part).output for part in ("embedding", "logits")])
-    embedding, logits = parts.predict(images, verbose=0)
-    probabilities = again.predict(images, verbose=0)
+    embedding, logits = parts(images, training=False)
+    probabilities = answers(again, images)
     assert (len(again.get_layer("embedding").input.shape), embedding.shape[0], logits.shape) == (4, 5, (5, 2))
     expected = keras.activations.softmax if task == "single_label" else keras.activations.sigmoid
     np.testing.assert_allclose(probabilities, expected(logits), rtol=1e-5)
-    np.testing.assert_array_equal(probabilities, whole.predict(images, verbose=0))
+    np.testing.assert_array_equal(probabilities, answers(whole, images))
 
 
 @pytest.mark.parametrize("name", ["cnn", "resnet", "two_branch"])
@@ -78,7 +79,7 @@ def test_every_network_learns_what_it_is_shown(name: str) -> None:
 
 
 def test_probabilities_of_two_classes_are_two_outputs_that_sum_to_one(images: np.ndarray) -> None:
-    probabilities = built().predict(images, verbose=0)
+    probabilities = answers(built(), images)
     assert probabilities.shape == (5, 2)
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-6)
 
@@ -97,14 +98,14 @@ def test_the_model_scales_uint8_itself(
     of_images = network.Statistics(mean=(float(images.mean()),), deviation=(float(images.std()),))
     whole = network.build(index_of(), dataclasses.replace(P, scale=scale), of_images, own=NOWHERE)
     front = keras.Model(whole.input, whole.get_layer("scale").output)
-    np.testing.assert_allclose(front.predict(images, verbose=0), scaled(images.astype(np.float64)), atol=1e-5)
+    np.testing.assert_allclose(answers(front, images), scaled(images.astype(np.float64)), atol=1e-5)
 
 
 def test_a_channel_that_never_changes_is_scaled_to_zero() -> None:
     flat = network.Statistics(mean=(7.0,), deviation=(0.0,))
     whole = network.build(index_of(), dataclasses.replace(P, scale="standard"), flat, own=NOWHERE)
     front = keras.Model(whole.input, whole.get_layer("scale").output)
-    assert abs(front.predict(np.full((1, 8, 8, 1), 7, np.uint8), verbose=0)).max() < 1e-6
+    assert abs(answers(front, np.full((1, 8, 8, 1), 7, np.uint8))).max() < 1e-6
 
 
 def test_activation_and_normalisation_are_parameters() -> None:
@@ -136,7 +137,7 @@ def test_one_class_is_too_few_unless_an_image_may_be_in_none(images: np.ndarray)
     with pytest.raises(AssayError, match="classes: none; a classifier needs at least 1"):
         network.build(index_of(classes=(), task="multi_label"), P, own=NOWHERE)
     one = network.build(index_of(classes=("ant",), task="multi_label"), P, own=NOWHERE)
-    assert one.predict(images, verbose=0).shape == (5, 1)
+    assert answers(one, images).shape == (5, 1)
 
 
 @pytest.mark.parametrize(
@@ -152,8 +153,8 @@ def test_a_file_of_ones_own_is_found_by_its_name(tmp_path: Path, images: np.ndar
     (tmp_path / "mine.py").write_text(OWN.format(more=""))
     whole = network.build(index_of(), dataclasses.replace(P, network="mine"), own=tmp_path)
     keras_file.write(tmp_path / "m.keras", whole, ("ant", "bee"))
-    again = keras_file.read(tmp_path / "m.keras").predict(images, verbose=0)
-    np.testing.assert_array_equal(again, whole.predict(images, verbose=0))
+    again = answers(keras_file.read(tmp_path / "m.keras"), images)
+    np.testing.assert_array_equal(again, answers(whole, images))
     assert catalogue.files(tmp_path) == ["mine"]
     assert catalogue.networks() == ["cnn", "resnet", "two_branch"]
 
