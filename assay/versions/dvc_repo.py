@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +66,16 @@ def read_bytes(file: Path, rev: str) -> bytes | None:
     if (committed := git.content(file, rev)) is not None:  # DVC would read all its stages first
         return committed
     try:
-        found: bytes = dvc.api.read(file.as_posix(), rev=rev, mode="rb")
-    except (DvcException, OSError):
+        found: bytes = _tracked(Path.cwd(), git.commit(rev)).read_bytes(file.as_posix())
+    except (AssayError, DvcException, OSError):
         return None
     return found
+
+
+@lru_cache(maxsize=2)  # of what is compared: DVC takes half a second to read all stages of a commit
+def _tracked(_: Path, commit: str) -> Any:
+    """Return the files that DVC tracks at a commit of the repository in this folder."""
+    return dvc.api.DVCFileSystem(rev=commit)
 
 
 def bring_folder(folder: Path, rev: str, to: Path) -> bool:
