@@ -49,7 +49,7 @@ def promote(version: str, p: params.Params) -> str:
     An older version may be named to go back to it. Raises `AssayError` like `release`.
     """
     check_version(version)
-    made = _check_up_to_date(p)
+    made = _check_up_to_date(p, but=p.paths.champions)
     _crown(version, candidate_of(version, p), p.paths)
     _commit(made, f"Promote {ARTIFACT} {version}", "by hand, as `assay promote` was told")
     return f"{ARTIFACT} {version} {'is now the champion' if _assign(version) else 'was the champion already'}"
@@ -63,11 +63,14 @@ def check_version(version: str, folder: Path = Path()) -> None:
         raise AssayError(f"promote: no version {version!r}; {f'there are {there}' if known else 'none was released'}")
 
 
-def _check_up_to_date(p: params.Params) -> list[str]:
-    """Return the files that a release may commit, after checking that nothing else changed."""
+def _check_up_to_date(p: params.Params, but: Path | None = None) -> list[str]:
+    """Return the files that a release may commit, after checking that nothing else changed.
+
+    `but`: a file that may differ from what a stage read. After a rollback that is champions.json, which no stage saw.
+    """
     git.check_own(about="release")
     with dvc_repo.opened("release") as repo:
-        stale = sorted(repo.status())
+        stale = sorted(stage for stage, why in repo.status().items() if but is None or not _is_of(why, but))
         outs = [out for stage in repo.index.stages for out in stage.outs]
         # DVC has git ignore what it caches, in a file beside it.
         files_made = [Path(out.fs_path).parent / ".gitignore" if out.use_cache else Path(out.fs_path) for out in outs]
@@ -84,6 +87,11 @@ def _check_up_to_date(p: params.Params) -> list[str]:
         shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")
         raise AssayError(f"release: changes that no run made: {shown}; commit or stash them first")
     return [file for file in made if Path(file).exists()]
+
+
+def _is_of(why: list[Any], file: Path) -> bool:
+    """Say whether DVC finds a stage out of date for this file alone."""
+    return why == [{"changed deps": {file.as_posix(): "modified"}}]
 
 
 def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None:

@@ -14,6 +14,7 @@ from receiver import receiving
 from retrainings import Retrain, checkout, clean, made, retrain, tags
 
 from assay.operations import alert
+from assay.versions import rollback, tagged
 
 __all__ = ["checkout", "made", "retrain"]  # fixtures
 
@@ -78,7 +79,9 @@ def test_images_set_aside_are_told_of_once_with_the_report_that_stays(checkout: 
     assert report.read_text() == "page"
 
 
-def test_held_model_is_told_and_waits_for_a_person(checkout: Path, retrain: Retrain) -> None:
+def test_held_model_is_told_and_waits_for_a_person(
+    checkout: Path, retrain: Retrain, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with receiving() as (url, received):
         assert "v0.0.1 is not the champion" in retrain("--approval", code=4, **{alert.URLS: url})
         assert "classifier#champion#1" not in tags(checkout)
@@ -100,6 +103,9 @@ def test_held_model_is_told_and_waits_for_a_person(checkout: Path, retrain: Retr
     assert "is now the champion" in toy.run(checkout, "assay", "promote", "v0.0.1")
     assert "nothing is new" in retrain(code=5)
     assert clean(checkout)
+    monkeypatch.chdir(checkout)
+    rollback.roll_back(tagged.read("v0.0.2"), "main", "a test")  # no stage has seen the champions that it leaves
+    assert "is now the champion" in toy.run(checkout, "assay", "promote", "v0.0.1")
 
 
 def test_failed_retraining_is_told_once_and_the_next_goes_on_where_it_was(checkout: Path, retrain: Retrain) -> None:
