@@ -23,7 +23,7 @@ def stream(classifier: Classifier, inputs: Iterable[Input], *, top: int = 3) -> 
 
     Raises `AssayError` where a network is down: that is no fault of the image.
     """
-    if _is_for_cluster():
+    if classifier.folder and _is_for_cluster():
         from assay.inference import workers
 
         yield from workers.stream(classifier, inputs, top=top)

@@ -38,6 +38,7 @@ def stream(asked: Model, inputs: Iterable[Input], *, top: int) -> Iterator[Predi
     machine can.
     """
     given: deque[tuple[Input, ...]] = deque()
+    # Of a cluster the number of images decides nothing, and nobody has counted them.
     for said in backend.results(answered, _chunks(asked, inputs, top, given), backend.PROCESSES_FROM):
         for each, prediction in zip(given.popleft(), said, strict=True):
             _check_seen(asked, each, prediction)

@@ -49,7 +49,7 @@ def walk(folder: str) -> Iterator[tuple[str, int, str]]:
 
 def absolute(place: str) -> str:
     """Return the place as a process in another folder finds it; no link on the way is looked at."""
-    return place if is_url(place) else os.path.join(os.getcwd(), place)  # noqa: PTH109, PTH118  (a path in "photos/.." stays)
+    return place if is_url(place) else os.path.join(os.getcwd(), place)  # noqa: PTH109, PTH118
 
 
 def is_circle(place: Path) -> bool:

@@ -75,7 +75,7 @@ def read_bytes(file: Path, rev: str) -> bytes | None:
 @lru_cache(maxsize=2)  # of what is compared: DVC takes half a second to read all stages of a commit
 def _tracked(_: Path, commit: str) -> Any:
     """Return the files that DVC tracks at a commit of the repository in this folder."""
-    return dvc.api.DVCFileSystem(rev=commit)
+    return dvc.api.DVCFileSystem(rev=commit, subrepos=True)
 
 
 def bring_folder(folder: Path, rev: str, to: Path) -> bool:

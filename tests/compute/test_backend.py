@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 import pytest
 from checkouts import ROOT, draw, png
+from clusters import dask_address, ray_address
 from hypothesis import given
 from hypothesis import strategies as st
 from pictures import encode
@@ -29,6 +30,8 @@ from assay.images import decode
 from assay.ingestion import chunk, scan
 from assay.sources import opening
 from tasks import ingest, preprocess
+
+__all__ = ["dask_address", "ray_address"]  # fixtures
 
 
 @pytest.fixture
@@ -72,24 +75,6 @@ def test_processes_make_the_same_bytes_as_threads(paths: params.Paths, monkeypat
     rows = manifest.read(paths.manifest)
     assert (len(rows), rows["decodable"].sum()) == (105, 102)
     assert len(list(paths.records.iterdir())) > 5
-
-
-@pytest.fixture(scope="module")
-def dask_address() -> Iterator[str]:
-    from distributed import LocalCluster
-
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
-        yield cluster.scheduler_address
-
-
-@pytest.fixture(scope="module")
-def ray_address() -> Iterator[str]:
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster
-
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
-    yield cluster.address
-    cluster.shutdown()
 
 
 @pytest.mark.slow

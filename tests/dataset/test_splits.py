@@ -5,35 +5,11 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from ledgers import SHARES, column, empty, given_rows, grow, numbered, paired, reasons, rows
 
 from assay.dataset import splits as ledger
 from assay.errors import AssayError
 from assay.labels import SPLITS
-
-SHARES = {"train": 0.7, "val": 0.1, "test": 0.2}
-
-
-def rows(*images: tuple[str, str | None, str | None]) -> pd.DataFrame:
-    """Return images of (sha256, pixels, label)."""
-    return with_classes(pd.DataFrame(images, columns=["sha256", "pixels", "label"]))
-
-
-def with_classes(images: pd.DataFrame) -> pd.DataFrame:
-    """Return the images with a tuple of the classes in `label`, which are joined by "|"."""
-    classes = [None if pd.isna(label) else tuple(label.split("|")) if label else () for label in images["label"]]
-    return images.assign(classes=classes, bytes=1)
-
-
-def grow(known: pd.DataFrame, *images: tuple[str, str | None, str | None]) -> pd.DataFrame:
-    return ledger.extend(known, rows(*images), SHARES, paired())
-
-
-def empty() -> pd.DataFrame:
-    return ledger.read(Path("no such file"))
-
-
-def numbered(n: int, label: str = "cat") -> list[tuple[str, str | None, str | None]]:
-    return [(f"{label}{i:04d}", f"{label}-{i:04d}", label) for i in range(n)]
 
 
 def test_shares_are_met_in_every_class() -> None:
@@ -108,15 +84,6 @@ def test_ledger_that_a_merge_has_damaged_is_named(text: str, said: str, tmp_path
     (tmp_path / "ledger.csv").write_text(text)
     with pytest.raises(AssayError, match=rf"ledger\.csv: {said}.*take the file of one side of the merge whole"):
         ledger.read(tmp_path / "ledger.csv")
-
-
-def given_rows(*images: tuple[str, str, str, str | None, str | None]) -> pd.DataFrame:
-    """Return images of (sha256, pixels, label, given group, given split)."""
-    return with_classes(pd.DataFrame(images, columns=["sha256", "pixels", "label", "given_group", "given_split"]))
-
-
-def column(found: pd.DataFrame, name: str) -> dict[str, str]:
-    return dict(zip(found["sha256"], found[name], strict=True))
 
 
 def test_given_split_is_that_of_the_image_and_of_its_copies() -> None:
@@ -200,18 +167,6 @@ def test_one_content_in_groups_of_two_splits_takes_no_group_to_another_split() -
     assert found.groupby("group")["split"].nunique().max() == 1
     assert ledger.contradictions(found, images).empty
     assert reasons(found, images) == ["", "", "given train, but the same file is in test", ""]
-
-
-def reasons(found: pd.DataFrame, images: pd.DataFrame, near: pd.DataFrame | None = None) -> list[str]:
-    """Return what `leaks` says of each image; its path is its SHA-256."""
-    near = paired() if near is None else near
-    absent = {name: None for name in ("given_split",) if name not in images}
-    listed = images.assign(path=images["sha256"], **absent).merge(found[["sha256", "split"]], on="sha256", how="left")
-    return ledger.leaks(listed.assign(split=listed["split"].replace("", None)), near).tolist()
-
-
-def paired(*near: tuple[str, str], distance: float = 0.01) -> pd.DataFrame:
-    return pd.DataFrame(near, columns=["sha256", "partner"], dtype="str").assign(distance=distance)
 
 
 def test_copies_that_are_given_two_splits_keep_them_and_only_the_one_worth_most_is_used() -> None:

@@ -1,5 +1,6 @@
 """Predictions by the workers of a cluster: those of this machine, or an error that says what the workers lack."""
 
+import contextlib
 import dataclasses
 import pickle
 from collections.abc import Callable, Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import tiny
-from checkouts import png
+from checkouts import draw, png
+from clusters import dask_address, ray_address
 from PIL import Image
 
 from assay import Classifier
@@ -17,20 +19,25 @@ from assay.errors import AssayError
 from assay.inference import inputs, predict, workers
 from assay.inference.inputs import Input
 from assay.inference.model import Prediction
+from assay.inference.monitoring import look
+from assay.sources import opening
+
+__all__ = ["dask_address", "ray_address"]  # fixtures
 
 N = 3 * workers.CHUNK_IMAGES + 5
 
 
 @pytest.fixture
-def classifier(tmp_path: Path) -> Classifier:
-    tiny.write(tmp_path / "export", tiny.network())
-    return Classifier.load(tmp_path / "export")
+def classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classifier:
+    """A classifier by a path from this folder."""
+    monkeypatch.chdir(tmp_path)
+    tiny.write(Path("export"), tiny.network())
+    return Classifier.load("export")
 
 
 @pytest.fixture
-def images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def images(classifier: Classifier) -> list[str]:
     """Files by a path from this folder: three broken, one gone, all others images."""
-    monkeypatch.chdir(tmp_path)
     Path("new").mkdir()
     for number, pixels in enumerate(tiny.pixels(N)):
         Image.fromarray(pixels).save(f"new/{number:03}.png")
@@ -45,9 +52,11 @@ def told(found: Iterator[Prediction]) -> list[tuple[object, ...]]:
 
 
 def here(function: Callable[[workers.Chunk], object], chunks: Iterator[workers.Chunk], _: int) -> Iterator[object]:
-    """What a cluster does, in this process: what goes there and back is pickled."""
+    """What a cluster does, in this process: what goes there and back is pickled, and is at work in another folder."""
     for chunk in chunks:
-        yield pickle.loads(pickle.dumps(function(pickle.loads(pickle.dumps(chunk)))))
+        with contextlib.chdir("/"):
+            said = pickle.dumps(function(pickle.loads(pickle.dumps(chunk))))
+        yield pickle.loads(said)
 
 
 @pytest.fixture
@@ -109,13 +118,32 @@ def test_worker_without_the_export_or_with_other_code_is_an_error(classifier: Cl
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("name", ["dask", "ray"])
 def test_a_real_cluster_answers_as_this_machine(
-    classifier: Classifier, images: list[str], monkeypatch: pytest.MonkeyPatch
+    classifier: Classifier,
+    images: list[str],
+    name: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from distributed import LocalCluster
-
     of_one = told(predict.stream(classifier, inputs.listed(images)))
-    monkeypatch.setenv(backend.BACKEND, "dask")
-    with LocalCluster(n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None) as cluster:
-        monkeypatch.setenv(backend.ADDRESS, cluster.scheduler_address)
-        assert told(predict.stream(classifier, inputs.listed(images))) == of_one
+    monkeypatch.setenv(backend.BACKEND, name)
+    monkeypatch.setenv(backend.ADDRESS, request.getfixturevalue(f"{name}_address"))
+    assert told(predict.stream(classifier, inputs.listed(images))) == of_one
+
+
+@pytest.mark.parametrize(("source", "can_travel"), [("folder:set", True), ("sklearn:digits", False)])
+def test_look_at_new_images_reads_them_anywhere_or_sends_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, can_travel: bool
+) -> None:
+    """`assay monitor set` names its images by a path from this folder, which is none from a worker's."""
+    monkeypatch.chdir(tmp_path)
+    draw(Path("set"), 2)
+    found = opening.open_source(source)
+    entries = list(found.entries)[1:3]
+    asked = [Input(name="", read=read) for read in look._reads(found, entries)]
+    assert [workers._travelling(each) is each for each in asked] == [can_travel] * 2
+    sent = pickle.dumps([workers._travelling(each).read for each in asked])
+    contents = [found.read(entry) for entry in entries]
+    with contextlib.chdir("/"):
+        assert [read() for read in pickle.loads(sent)] == contents

@@ -10,6 +10,7 @@ import json
 import shutil
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -23,8 +24,9 @@ from assay.images import decode, thumbnail
 from assay.inference.classifier import Classifier
 from assay.inference.monitoring import page, predictions, survey
 from assay.inference.monitoring.survey import Comparison
-from assay.ingestion import scan
+from assay.ingestion import chunk, scan
 from assay.sources import opening
+from assay.sources.listing import Entry
 from assay.state import LOOKS
 from assay.validation.profile import approved, properties
 from assay.validation.profile.approved import Profile
@@ -104,11 +106,22 @@ def _with_predictions(images: opening.Source, rows: pd.DataFrame, best: Champion
         return rows.assign(predicted=None, probability=float("nan"))
     place = {entry.path: entry for entry in images.entries}
     readable = rows.index[rows["decodable"]]
-    contents = [partial(images.read, place[path]) for path in rows.loc[readable, "path"]]
+    contents = _reads(images, [place[path] for path in rows.loc[readable, "path"]])
     found = predictions.predict(Classifier.load(version=best.version), contents).set_axis(readable)
     rows = rows.join(found)
     lost = rows["decodable"] & rows["predicted"].isna()
     return rows.assign(decodable=rows["decodable"] & ~lost, reason=rows["reason"].mask(lost, "changed while looked at"))
+
+
+def _reads(images: opening.Source, entries: list[Entry]) -> list[Callable[[], bytes]]:
+    """Return what reads each image: by a worker of a cluster too, but for what lies in the memory of this process."""
+
+    def read_here(entry: Entry) -> bytes:  # within, so that it cannot be sent
+        return images.read(entry)
+
+    if not chunk.travels(images):
+        return [partial(read_here, entry) for entry in entries]
+    return [partial(images.read, chunk.absolute(entry) if images.has_files else entry) for entry in entries]
 
 
 def _report(

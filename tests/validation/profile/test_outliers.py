@@ -120,6 +120,14 @@ def test_no_tail_of_one_distribution_is_another_kind(seed: int, shape: str, beyo
     assert outliers.another_kind(known, 0.1, beyond) is None
 
 
+@pytest.mark.parametrize(("n_between", "is_kind"), [(4, True), (6, False)])
+def test_another_kind_has_next_to_nothing_between(n_between: int, is_kind: bool) -> None:
+    """Of 1,000 photos 24 showed hardly more than sky, and 6 lay just before them: the end of a tail."""
+    usual = np.linspace(-0.3, 0.3, 1000 - 24 - n_between)
+    known = np.concatenate([usual, np.full(n_between, 2.5), np.linspace(2.7, 5, 24)])
+    assert (outliers.another_kind(known, 0.1, 2.6) is not None) == is_kind
+
+
 def test_middle_is_that_of_the_densest_half() -> None:
     scores = np.sort(np.concatenate([np.random.default_rng(0).normal(0, 1, 700), np.full(300, 9.0)]))
     assert abs(outliers.middle(scores)) < 0.4
