@@ -116,7 +116,8 @@ def flat_share(grey: np.ndarray) -> float:
     """Return the share of rows, or of columns if it is more, at one edge that are all of one level and cut off.
 
     Where a decoder stopped, the rest of a picture is such; black bars and white margins are not, and a sky or a wall
-    is not cut off: beyond its last row much of the picture is still of its level.
+    is not cut off: beyond its last row much of the picture is still of its level. Nor is the ground on which a thing
+    was pasted, which is there at the opposite edge too.
     """
     return max(_flat_rows(side) for side in (grey, grey[::-1], grey.T, grey.T[::-1]))
 
@@ -125,6 +126,8 @@ def _flat_rows(grey: np.ndarray) -> float:
     """Return the share of the rows that are flat and cut off, of those from the first on."""
     level = int(grey[0, 0])
     if not END_LEVELS <= level < 256 - END_LEVELS or (grey[0] != level).any():
+        return 0.0
+    if 2 * np.count_nonzero(grey[-1] == level) > grey.shape[1]:
         return 0.0
     is_flat = (grey == level).all(axis=1)
     n_flat = int(is_flat.argmin())  # 0 where all are: that is a constant image

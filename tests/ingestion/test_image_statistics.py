@@ -95,6 +95,14 @@ def test_sky_is_not_cut_off() -> None:
     assert image_statistics.flat_share(small) == 0
 
 
+def test_ground_that_a_thing_was_pasted_on_is_no_rest() -> None:
+    pasted = np.full((80, 100), 109, np.uint8)
+    pasted[9:72] = random(4, 63, 100)  # from edge to edge: what lies beyond the ground is cut off sharply
+    assert image_statistics.flat_share(pasted) == 0
+    pasted[72:] = random(5, 8, 100)
+    assert image_statistics.flat_share(pasted) == 9 / 80
+
+
 def test_constant_image_is_no_rest() -> None:
     assert image_statistics.flat_share(np.full((40, 40), 128, np.uint8)) == 0
 

@@ -22,6 +22,7 @@ QUARTILE, TWENTIETH = 0.6745, 1.6449  # where a normal distribution has them, in
 LEAST = {"clipped": 0.084, "low_entropy": 0.2, "partial": 0.02, "odd_aspect": np.log(2) / 5, "odd_size": np.log(4) / 5}
 LEAST_OF_LOGARITHMS = 0.1
 TENTH = 1.2816  # where a normal distribution has it
+UNSEEN_NOISE = 3  # grey levels; of smooth pictures, as enlarged faces are, one of two levels is no grain
 # A score, and the distance that it has, the limit of the rule, where those beyond it are a kind of their own.
 BEYOND = {
     "dark": (-np.log(47), 6.0),
@@ -30,14 +31,16 @@ BEYOND = {
     "washed_out": (-np.log(57), 4.5),
     "low_entropy": (-4.75, 5.5),
     "blurred": (-0.65, 4.1),
-    "noisy": (np.log(8), 4.5),
+    "noisy": (np.log(7.5 + UNSEEN_NOISE), 4.5),
     "blocky": (np.log(2), 5.5),
     "partial": (0.2, 5.0),
     "odd_aspect": (np.log(3.5), 5.0),  # these two from the middle: no aspect and no size is odd in itself
-    "odd_size": (np.log(9), 5.0),
+    "odd_size": (np.log(9), 6.0),
 }
 HARMLESS = 3.5  # spreads of the harmless side that another kind lies from the middle at least
 KIND = (0.02, 0.4)  # of the images, at least and at most: a single one is told by the spread, a half by nobody
+# One photo in fifty of things was taken before white: it is clipped there, and of few levels, and nothing is wrong.
+LEAST_KIND = {"clipped": 0.03, "low_entropy": 0.03}
 BETWEEN = 0.15  # of the way to the limit: where few may lie
 FEW = (0.2, 0.03)  # for each one beyond the limit, and of all images
 FEWEST = 30  # approved images that say what is usual; of fewer all do
@@ -65,7 +68,7 @@ ONE_SIDED: dict[str, Scores] = {
     "low_entropy": lambda rows: -_plain(rows["entropy"]),
     # Little contrast makes little sharpness; the root, for contrast is not all.
     "blurred": lambda rows: -_log(rows["sharpness"] + 1) + _log(rows["contrast"] + 2) / 2,
-    "noisy": lambda rows: _log(rows["noise"] + 0.5),
+    "noisy": lambda rows: _log(rows["noise"] + UNSEEN_NOISE),
     "blocky": lambda rows: _log(rows["blockiness"]),
     "partial": lambda rows: _plain(rows["flat_share"]),
 }
@@ -102,7 +105,8 @@ def _distance(name: str, scores: np.ndarray, usual: np.ndarray | None) -> np.nda
         return distance(scores, least, scores[usual])
     far, (beyond, spreads) = distance(scores, least, scores), BEYOND[name]
     known = np.sort(scores[~np.isnan(scores)])
-    limit = another_kind(known, least, beyond + (middle(known) if name in TWO_SIDED else 0)) if len(known) else None
+    beyond += middle(known) if name in TWO_SIDED and len(known) else 0
+    limit = another_kind(known, least, beyond, LEAST_KIND.get(name, KIND[0])) if len(known) else None
     if limit is None:
         return far
     of_kind = spreads * np.nan_to_num(np.maximum(scores - middle(known), 0)) / (limit - middle(known))
@@ -121,14 +125,14 @@ def distance(scores: np.ndarray, least: float, usual: np.ndarray) -> np.ndarray:
     return above
 
 
-def another_kind(known: np.ndarray, least: float, beyond: float) -> float | None:
+def another_kind(known: np.ndarray, least: float, beyond: float, least_kind: float = KIND[0]) -> float | None:
     """Return the score beyond which the sorted ones [N] are a kind of their own; None: there is no such minority."""
     centre = middle(known)
     harmless = max((centre - float(np.quantile(known, 0.1))) / TENTH, least)
     limit = max(beyond, centre + HARMLESS * harmless)
     n_beyond = np.count_nonzero(known > limit)
     n_between = np.count_nonzero(known > limit - BETWEEN * (limit - centre)) - n_beyond
-    is_minority = KIND[0] * len(known) <= n_beyond <= KIND[1] * len(known)
+    is_minority = least_kind * len(known) <= n_beyond <= KIND[1] * len(known)
     return limit if is_minority and n_between <= min(FEW[0] * n_beyond, FEW[1] * len(known)) else None
 
 

@@ -17,7 +17,7 @@ from assay.ingestion.measure import measure
 from assay.validation.profile import outliers
 
 LIMITS = {"dark": 6, "bright": 5, "clipped": 5, "washed_out": 4.5, "low_entropy": 5.5, "blurred": 4, "noisy": 4.5}
-LIMITS |= dict.fromkeys(["blocky", "partial", "odd_aspect", "odd_size"], 5)
+LIMITS |= dict.fromkeys(["blocky", "partial", "odd_aspect"], 5) | {"odd_size": 6}
 
 
 def scene(seed: int) -> Image.Image:
@@ -126,6 +126,23 @@ def test_another_kind_has_next_to_nothing_between(n_between: int, is_kind: bool)
     usual = np.linspace(-0.3, 0.3, 1000 - 24 - n_between)
     known = np.concatenate([usual, np.full(n_between, 2.5), np.linspace(2.7, 5, 24)])
     assert (outliers.another_kind(known, 0.1, 2.6) is not None) == is_kind
+
+
+def test_grain_that_nobody_sees_is_not_noisy() -> None:
+    """Faces that were enlarged to one size are smooth, and one in forty was not enlarged."""
+    rows = table(SOUND).assign(noise=np.linspace(0.2, 0.6, len(SOUND)))
+    rows.loc[:2, "noise"] = [1.6, 2.0, 2.2]
+    assert (outliers.outliers(rows)["noisy"] <= LIMITS["noisy"]).all()
+    rows.loc[:2, "noise"] = 10.0
+    assert (outliers.outliers(rows)["noisy"].iloc[:3] > LIMITS["noisy"]).all()
+
+
+@pytest.mark.parametrize(("n_white", "is_kind"), [(25, False), (35, True)])
+def test_a_few_things_before_white_are_not_clipped(n_white: int, is_kind: bool) -> None:
+    """Of 1,000 photos of anything 25 were taken before white; ten times exposed too long is another matter."""
+    shares = np.concatenate([np.linspace(0, 0.27, 1000 - n_white), np.full(n_white, 0.6)])
+    rows = pd.DataFrame({"decodable": True, "clipped_share": shares})
+    assert (outliers.outliers(rows)["clipped"].to_numpy()[-n_white:] > LIMITS["clipped"]).all() == is_kind
 
 
 def test_middle_is_that_of_the_densest_half() -> None:
