@@ -1,6 +1,8 @@
-"""The canary: difficult files with the answers of the machine that made the export, to be had again on any other.
+"""The canary: difficult files with the answers of the network that was exported, to be had again on any machine.
 
-The files are made in code (`difficult`), so no picture of anybody's data leaves with an export.
+The files are made in code (`difficult`), so no picture of anybody's data leaves with an export. The answers are those
+of Keras: ONNX Runtime adds up otherwise with AVX-512 than with AVX2 and cannot be told not to, so an export that held
+its answers would have other bytes on another processor.
 """
 
 import hashlib
@@ -12,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from assay.errors import AssayError
-from assay.inference import difficult
 from assay.inference.exported import CANARY
 from assay.inference.model import Model
 
@@ -41,10 +42,16 @@ class Outcome:
         )
 
 
-def made(model: Model) -> dict[str, bytes]:
-    """Return the files of the canary by their path in the export, with the answers of this model."""
-    files = difficult.files()
-    answers = {name: _answer(model, content) for name, content in files.items()}
+def made(
+    files: Mapping[str, bytes], pixels: np.ndarray, probabilities: np.ndarray, embedding: np.ndarray
+) -> dict[str, bytes]:
+    """Return the files of the canary by their path in the export, with answers.
+
+    `files`: the difficult ones by name. `pixels`: what they were prepared to, uint8 [N, H, W, C]; the others are the
+    network's answers to these, float32 [N, K] and [N, D].
+    """
+    rows = zip(pixels, probabilities, embedding, strict=True)
+    answers = {name: _said(*row) for name, row in zip(files, rows, strict=True)}
     text = json.dumps(answers, indent=1) + "\n"
     return {ANSWERS: text.encode(), **{f"{CANARY}/{name}": content for name, content in files.items()}}
 
@@ -73,10 +80,14 @@ def sing(model: Model, contents: Mapping[str, bytes]) -> Outcome:
 def _answer(model: Model, content: bytes) -> dict[str, Any]:
     pixels = model.pixels(content)
     found = model.answers(pixels[None])
+    return _said(pixels, found.probabilities[0], found.embedding[0])
+
+
+def _said(pixels: np.ndarray, probabilities: np.ndarray, embedding: np.ndarray) -> dict[str, Any]:
     return {
         "pixels": hashlib.sha256(pixels.tobytes()).hexdigest(),
-        "probabilities": found.probabilities[0].tolist(),
-        "embedding": found.embedding[0].tolist(),
+        "probabilities": probabilities.tolist(),
+        "embedding": embedding.tolist(),
     }
 
 

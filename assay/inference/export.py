@@ -17,9 +17,9 @@ import onnx
 
 from assay import files
 from assay.errors import AssayError
-from assay.inference import canary
-from assay.inference.exported import ABOUT, FORMAT, GRAPH, About, Export
-from assay.inference.model import Model
+from assay.images import decode
+from assay.inference import canary, difficult
+from assay.inference.exported import ABOUT, FORMAT, GRAPH, About, Preprocessing
 from assay.labels import Task
 from assay.training.tensors import keras, quiet, tf
 
@@ -149,11 +149,12 @@ def keras_probabilities(
     return np.concatenate([whole.predict_on_batch(batch)["probabilities"] for batch in pixels])
 
 
-def canary_of(proto: onnx.ModelProto, about: Mapping[str, Any], extra: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of the canary by their path, with the answers that this graph gives on this machine."""
-    said = About(**about, outputs=_outputs(proto), files={})
-    contents = {GRAPH: proto.SerializeToString(deterministic=True), **extra}
-    return canary.made(Model(Export(about=said, sha256="", contents=contents)))
+def canary_of(model: keras.Model, preprocessing: Preprocessing, *, task: Task, temperature: float) -> dict[str, bytes]:
+    """Return the files of the canary by their path, with what Keras says of them."""
+    contents = difficult.files()
+    pixels = np.stack([decode.prepare(content, **asdict(preprocessing)) for content in contents.values()])
+    says = answering(model, task=task, temperature=temperature).predict_on_batch(pixels)
+    return canary.made(contents, pixels, says["probabilities"], says["embedding"])
 
 
 def _outputs(proto: onnx.ModelProto) -> tuple[str, ...]:

@@ -1,7 +1,9 @@
 """The export of a run, written and then proven beside Keras before anything may be promoted. Imports TensorFlow."""
 
+import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,11 +14,10 @@ from assay.dataset.records.contents import Index
 from assay.evaluation import answering, calibration
 from assay.evaluation.answering import Answering
 from assay.images import decode
-from assay.inference import difficult, export, parity
+from assay.inference import canary, export, parity
 from assay.inference.exported import ABOUT, CANARY, REFERENCE, Preprocessing
 from assay.inference.parity import Question
 from assay.training import keras_file
-from assay.training.tensors import keras
 
 
 def write(paths: params.Paths, index: Index, p: decode.Preparation) -> str:
@@ -45,26 +46,24 @@ def write(paths: params.Paths, index: Index, p: decode.Preparation) -> str:
     proto = export.graph(network, task=index.task, temperature=chosen.temperature.value)
     extra = {REFERENCE: paths.reference.read_bytes()}
     shutil.rmtree(paths.export, ignore_errors=True)
-    export.write(paths.export, proto, about, extra | export.canary_of(proto, about, extra))
-    outcome = parity.check(
-        paths.export, [*_difficult(paths, network, index, chosen, size), *_test(paths, index, chosen)]
-    )
+    sung = export.canary_of(network, size, task=index.task, temperature=chosen.temperature.value)
+    export.write(paths.export, proto, about, extra | sung)
+    outcome = parity.check(paths.export, [*_difficult(paths.export, sung), *_test(paths, index, chosen)])
     print(f"export: answers as Keras on {outcome.n_images:,} images, {outcome.largest:.1e} apart at most")
     return files.sha256(paths.export / ABOUT)
 
 
-def _difficult(
-    paths: params.Paths, network: keras.Model, index: Index, chosen: Answering, size: Preprocessing
-) -> Iterator[Question]:
-    """Yield the difficult files, as they lie in the canary, with what Keras says of the pixels of training."""
-    contents = difficult.files()
-    pixels = [decode.prepare(content, **vars(size)) for content in contents.values()]
-    says = export.keras_probabilities(
-        network, [np.stack(pixels)], task=index.task, temperature=chosen.temperature.value
-    )
-    for (name, content), row in zip(contents.items(), says.tolist(), strict=True):
-        file = paths.export / CANARY / name
-        yield Question(name=name, file=str(file), offset=0, bytes=len(content), probabilities=tuple(row))
+def _difficult(export: Path, sung: Mapping[str, bytes]) -> Iterator[Question]:
+    """Yield the difficult files, as they lie in the canary, with what Keras said of the pixels of training."""
+    for name, said in json.loads(sung[canary.ANSWERS]).items():
+        path = f"{CANARY}/{name}"
+        yield Question(
+            name=name,
+            file=str(export / path),
+            offset=0,
+            bytes=len(sung[path]),
+            probabilities=tuple(said["probabilities"]),
+        )
 
 
 def _test(paths: params.Paths, index: Index, chosen: Answering) -> Iterator[Question]:

@@ -70,8 +70,9 @@ def pixels(n: int = 40, channels: int = 3, seed: int = 0) -> np.ndarray:
 def write_whole(folder: Path, seed: int = 1, extra: dict[str, bytes] | None = None, **changes: Any) -> exported.About:
     """Write an export with its canary, as `register` does."""
     said = about(**changes)
-    proto = export.graph(network(task=said["task"], seed=seed), task=said["task"], temperature=said["temperature"])
-    return export.write(folder, proto, said, (extra or {}) | export.canary_of(proto, said, extra or {}))
+    model, how = network(task=said["task"], seed=seed), {"task": said["task"], "temperature": said["temperature"]}
+    sung = export.canary_of(model, said["preprocessing"], **how)
+    return export.write(folder, export.graph(model, **how), said, (extra or {}) | sung)
 
 
 def write_with_reference(folder: Path, model: keras.Model, images: np.ndarray) -> None:
