@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import warm
 from absl import logging as absl_logging
 from checkouts import ROOT, draw, make_checkout, run
 from hypothesis import HealthCheck, settings
@@ -27,6 +28,12 @@ settings.load_profile("assay")
 # All that is imported stays, and TensorFlow and Keras make much: to look through it again and again, while it comes and
 # then in each test, took a fifth of the time.
 gc.disable()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all workers ask one process for theirs, where there are several (warm.py)."""
+    if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        warm.share()
 
 
 def pytest_collection_finish() -> None:

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import toy
 from receiver import receiving
-from retrainings import Retrain, checkout, clean, made, retrain, tags
+from retrainings import Retrain, checkout, clean, first, made, retrain, retrained, tags
 
 from assay.operations import alert
 from assay.versions import rollback, tagged
 
-__all__ = ["checkout", "made", "retrain"]  # fixtures
+__all__ = ["checkout", "first", "made", "retrain", "retrained"]  # fixtures
 
 pytestmark = pytest.mark.slow
 
@@ -134,9 +134,10 @@ def test_retraining_that_fails_twice_is_begun_anew(checkout: Path, retrain: Retr
 def test_image_that_comes_while_the_first_stage_reads_takes_part(checkout: Path, retrain: Retrain) -> None:
     late = checkout.parent / "images/ape/late.png"
     toy.does(checkout, "ingest", f"Path({str(late)!r}).write_text('image')")
-    retrain()
+    assert "v0.0.1 is the champion" in retrain()
     (branch,) = toy.branches(checkout)
     assert json.loads(toy.run(checkout, "git", "show", f"{branch}:metrics/data.json"))["data"]["n_images"] == 11
+    assert "was the champion already" in toy.run(checkout, "assay", "promote", "v0.0.1")
 
 
 def test_wrong_ref_and_lost_source_are_one_line(checkout: Path, retrain: Retrain) -> None:
@@ -148,43 +149,31 @@ def test_wrong_ref_and_lost_source_are_one_line(checkout: Path, retrain: Retrain
     assert "Traceback" not in printed
 
 
-def test_run_after_a_lost_source_is_skipped_where_nothing_is_new(checkout: Path, retrain: Retrain) -> None:
-    retrain()
-    branches = toy.branches(checkout)
-    (checkout.parent / "images").rename(checkout.parent / "away")
-    retrain(code=1)
-    (checkout.parent / "away").rename(checkout.parent / "images")
-    assert "nothing is new" in retrain(code=5)
-    assert toy.branches(checkout) == branches
-    assert clean(checkout)
+def test_run_after_a_lost_source_is_skipped_where_nothing_is_new(retrained: Path, server: str) -> None:
+    branches = toy.branches(retrained)
+    (retrained.parent / "images").rename(retrained.parent / "away")
+    toy.run(retrained, "flows.retrain", code=1, PREFECT_API_URL=server)
+    (retrained.parent / "away").rename(retrained.parent / "images")
+    assert "nothing is new" in toy.run(retrained, "flows.retrain", code=5, PREFECT_API_URL=server)
+    assert toy.branches(retrained) == branches
+    assert clean(retrained)
 
 
-def test_clone_without_a_cache_retrains(checkout: Path, server: str, retrain: Retrain) -> None:
-    retrain()
-    (branch,) = toy.branches(checkout)
-    (checkout.parent / "new/does").mkdir(parents=True)
-    toy.run(checkout.parent, "git", "clone", "-q", "-b", branch, "checkout", "new/checkout")
-    new = checkout.parent / "new/checkout"
+def test_clone_without_a_cache_retrains(retrained: Path, server: str) -> None:
+    (branch,) = toy.branches(retrained)
+    (retrained.parent / "new/does").mkdir(parents=True)
+    toy.run(retrained.parent, "git", "clone", "-q", "-b", branch, "checkout", "new/checkout")
+    new = retrained.parent / "new/checkout"
     toy.run(new, "git", "remote", "remove", "origin")
-    next((checkout.parent / "images/ape").iterdir()).unlink()
+    next((retrained.parent / "images/ape").iterdir()).unlink()
     toy.run(new, "flows.retrain", "--ref", branch, code=4, PREFECT_API_URL=server)
     assert len(tags(new)) == 3
 
 
-def test_place_with_letters_beyond_ascii_and_a_space(checkout: Path, server: str, retrain: Retrain) -> None:
-    place = checkout.parent.parent / "mein café"
-    checkout.parent.rename(place)
-    there = place / "checkout"
-    toy.run(there, "assay", "snapshot", str(place / "images"))
-    toy.run(there, "git", "commit", "-qam", "moved")
-    assert "v0.0.1 is the champion" in toy.run(there, "flows.retrain", PREFECT_API_URL=server)
-    assert "was the champion already" in toy.run(there, "assay", "promote", "v0.0.1")
-    assert clean(there)
-
-
 def test_two_at_once_one_runs_and_one_is_skipped(checkout: Path, server: str, retrain: Retrain) -> None:
-    began = checkout.parent / "began"
-    toy.does(checkout, "train", f"Path({str(began)!r}).touch(); time.sleep(12)")
+    began, goes_on = checkout.parent / "began", checkout.parent / "goes on"
+    waits = f"while not Path({str(goes_on)!r}).exists(): time.sleep(0.1)"
+    toy.does(checkout, "train", f"Path({str(began)!r}).touch()\n{waits}")
     ends: list[int] = []
 
     def one() -> None:
@@ -197,6 +186,7 @@ def test_two_at_once_one_runs_and_one_is_skipped(checkout: Path, server: str, re
     while not began.exists():
         time.sleep(0.2)
     assert "another run has this checkout" in retrain(code=5)
+    goes_on.touch()
     first.join()
     assert ends == [0]
 
@@ -208,17 +198,14 @@ def flip_a_byte(file: Path) -> None:
     file.write_bytes(content)
 
 
-def test_flipped_byte_in_the_cache_is_said_and_made_anew(checkout: Path, retrain: Retrain) -> None:
-    retrain()
-    (first,) = toy.branches(checkout)
-    raw = [
-        file for file in (checkout / ".dvc/cache/files").rglob("*") if file.is_file() and file.stat().st_size > 100_000
-    ]
-    assert len(raw) == 1
-    flip_a_byte(raw[0])
-    toy.run(checkout, "dvc", "checkout", "-q", "--allow-missing", code=0)
-    toy.add_images(checkout.parent, 2)
-    assert f"damaged: {raw[0]}" in retrain()
-    toy.run(checkout, "git", "switch", "-q", "--detach", next(b for b in toy.branches(checkout) if b != first))
-    toy.run(checkout, "dvc", "checkout", "-q")
-    assert "x" * 100_000 in (checkout / "data/raw/12.tar").read_text()
+def test_flipped_byte_in_the_cache_is_said_and_made_anew(retrained: Path, server: str) -> None:
+    (old,) = toy.branches(retrained)
+    cached = (retrained / ".dvc/cache/files").rglob("*")
+    (raw,) = (file for file in cached if file.is_file() and file.stat().st_size > 100_000)
+    flip_a_byte(raw)
+    toy.run(retrained, "dvc", "checkout", "-q", "--allow-missing", code=0)
+    toy.add_images(retrained.parent, 2)
+    assert f"damaged: {raw}" in toy.run(retrained, "flows.retrain", PREFECT_API_URL=server)
+    toy.run(retrained, "git", "switch", "-q", "--detach", next(b for b in toy.branches(retrained) if b != old))
+    toy.run(retrained, "dvc", "checkout", "-q")
+    assert "x" * 100_000 in (retrained / "data/raw/12.tar").read_text()

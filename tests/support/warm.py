@@ -21,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import traceback
 from contextlib import suppress
 from functools import cache
@@ -28,6 +29,7 @@ from importlib import import_module
 from pathlib import Path
 
 PLACE = "WARM_PYTHON"  # names the socket, in the environment of a command and of all that it starts
+SHARED = "WARM_SHARED"  # names the folder of the process that all workers of pytest ask
 # Read by these when they are imported.
 SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -48,12 +50,24 @@ ALWAYS = (
     ),
     *("dvc.commands.repro", "dvc.data_cloud", "dvc.dirs", "dvc.repo.graph", "dvc.repo.index", "dvc.repo.metrics.diff"),
     *("dvc.repo.params.diff", "dvc.repo.plots", "dvc.repo.reproduce", "dvc.repo.stage", "dvc.repo.status", "dvc.scm"),
+    *("dvc.repo.artifacts", "dvc.repo.brancher", "dvc.repo.open_repo", "dvc.repo.trie", "dvc.utils.strictyaml"),
     *("dvc.repo.datasets", "dvc_data.hashfile.status", "dvc_data.index", "google_crc32c", "gto", "jinja2", "networkx"),
+    *(
+        "dvc_data.fs",
+        "dvc_data.hashfile.gc",
+        "dvc_data.index.checkout",
+        "dulwich.ignore",
+        "fsspec.implementations.memory",
+    ),
     *(
         "pandas",
         "PIL.ImageCms",
+        "PIL.ImageDraw",
+        "PIL.ImageFont",
+        "PIL.ImageOps",
         "PIL.JpegImagePlugin",
         "PIL.PngImagePlugin",
+        "pyarrow.csv",
         "pyarrow.dataset",
         "pyarrow.parquet",
         "pydantic",
@@ -64,6 +78,11 @@ ALWAYS = (
 LARGE = {  # imported when the first command of that name comes
     "great_expectations": ("tasks.validate", "tasks.verify"),
     "prefect.flow_engine": ("flows.pipeline", "flows.retrain"),
+    "prefect.task_engine": ("flows.pipeline", "flows.retrain"),
+    "prefect.deployments": ("flows.pipeline", "flows.retrain"),
+    "graphviz": ("flows.pipeline", "flows.retrain"),  # these two are asked for by a flow that runs
+    "fastapi": ("flows.pipeline", "flows.retrain"),
+    "onnx": ("tasks.register",),
     "keras": ("tasks.train", "tasks.evaluate", "tasks.register"),
     "tensorflow": ("tasks.train", "tasks.evaluate", "tasks.register"),
     "onnxruntime": ("tasks.register",),  # not tf2onnx too: it sets up the logging of all that is imported later
@@ -88,6 +107,21 @@ def added(environment: dict[str, str]) -> dict[str, str]:
 @cache
 def python() -> Path:
     """Return what stands for Python, once the process is there that it asks."""
+    folder = Path(os.environ[SHARED]) if SHARED in os.environ else start()
+    while not (folder / "socket").exists():
+        assert folder.exists(), "the process that forks has ended"
+        time.sleep(0.05)
+    return folder / "python"
+
+
+def share() -> None:
+    """Start the process, which takes seconds to be there, for all processes that this one starts."""
+    if sys.platform == "linux":
+        os.environ[SHARED] = str(start())
+
+
+def start() -> Path:
+    """Return the folder of a process that will be there soon, and that ends with this one."""
     folder = Path(tempfile.mkdtemp(prefix="warm"))
     command = shlex.join([sys.executable, "-IS", str(Path(__file__).with_name("warm_python.py"))])
     (folder / "python").write_text(f'#!/bin/sh\nexec {command} "$@"\n')
@@ -98,14 +132,12 @@ def python() -> Path:
             [sys.executable, __file__, str(folder / "socket")],
             env=clean | SETTINGS,
             stdin=subprocess.PIPE,  # ends when this process does, and then the server does too
-            stdout=subprocess.PIPE,
+            stdout=log,
             stderr=log,
             start_new_session=True,  # an interrupt at the terminal is for pytest
         )
-    assert server.stdin and server.stdout
-    assert server.stdout.read(1), (folder / "log").read_text()
     atexit.register(stop, server, folder)
-    return folder / "python"
+    return folder
 
 
 def stop(server: subprocess.Popen[bytes], folder: Path) -> None:
@@ -119,6 +151,7 @@ def serve(place: str) -> None:
     """Fork for each command that comes to the socket, until stdin ends."""
     paths = sys.path[1:]
     load(*ALWAYS)
+    sys.modules["PIL.Image"].init()  # of all formats
     sys.modules["dvc.cli.parser"].get_main_parser()  # of 100 commands: kept, for it takes a tenth of a second to make
     gc.freeze()
     ended, end = socket.socketpair()
@@ -127,9 +160,9 @@ def serve(place: str) -> None:
     signal.signal(signal.SIGCHLD, lambda *_: None)
     running: dict[int, socket.socket] = {}
     server = socket.socket(socket.AF_UNIX)
-    server.bind(place)
+    server.bind(f"{place}.new")
     server.listen(64)
-    os.write(1, b".")
+    Path(f"{place}.new").rename(place)  # now there is one that answers
     while 0 not in (ready := select.select([server, ended, 0, *running.values()], [], [])[0]):
         if server in ready:
             connection, _ = server.accept()
