@@ -21,17 +21,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pictures import encode
 from PIL import Image
+from predicted import classifier, images, told
 
-from assay import files, params
+from assay import Classifier, files, params
 from assay.compute import backend, fingerprint
 from assay.dataset import manifest, packing
 from assay.errors import AssayError
 from assay.images import decode
+from assay.inference import inputs, predict
 from assay.ingestion import chunk, scan
 from assay.sources import opening
 from tasks import ingest, preprocess
 
-__all__ = ["dask_address", "ray_address"]  # fixtures
+__all__ = ["classifier", "dask_address", "images", "ray_address"]  # fixtures
 
 
 @pytest.fixture
@@ -112,6 +114,21 @@ def test_fault_of_a_worker_is_the_same_error_as_here(
     monkeypatch.setenv(backend.ADDRESS, request.getfixturevalue(f"{name}_address"))
     with pytest.raises(AssayError, match="another version of Assay or Pillow"):
         list(backend.results(chunk.measured, [chunk.Chunk("other code", decode.USUAL, None, (), ())], 1))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dask", "ray"])
+def test_a_real_cluster_answers_as_this_machine(
+    classifier: Classifier,
+    images: list[str],
+    name: str,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    of_one = told(predict.stream(classifier, inputs.listed(images)))
+    monkeypatch.setenv(backend.BACKEND, name)
+    monkeypatch.setenv(backend.ADDRESS, request.getfixturevalue(f"{name}_address"))
+    assert told(predict.stream(classifier, inputs.listed(images))) == of_one
 
 
 @pytest.mark.parametrize(

@@ -8,47 +8,18 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-import tiny
 from checkouts import draw, png
-from clusters import dask_address, ray_address
-from PIL import Image
+from predicted import N, classifier, images, told
 
 from assay import Classifier
 from assay.compute import backend
 from assay.errors import AssayError
 from assay.inference import inputs, predict, workers
 from assay.inference.inputs import Input
-from assay.inference.model import Prediction
 from assay.inference.monitoring import look
 from assay.sources import opening
 
-__all__ = ["dask_address", "ray_address"]  # fixtures
-
-N = 3 * workers.CHUNK_IMAGES + 5
-
-
-@pytest.fixture
-def classifier(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Classifier:
-    """A classifier by a path from this folder."""
-    monkeypatch.chdir(tmp_path)
-    tiny.write(Path("export"), tiny.network())
-    return Classifier.load("export")
-
-
-@pytest.fixture
-def images(classifier: Classifier) -> list[str]:
-    """Files by a path from this folder: three broken, one gone, all others images."""
-    Path("new").mkdir()
-    for number, pixels in enumerate(tiny.pixels(N)):
-        Image.fromarray(pixels).save(f"new/{number:03}.png")
-    for number in (0, 17, N - 1):
-        Path(f"new/{number:03}.png").write_bytes(b"broken")
-    Path("list.csv").write_text("path\nnew/001.png\nnew/gone.png\n")
-    return ["new", "list.csv"]
-
-
-def told(found: Iterator[Prediction]) -> list[tuple[object, ...]]:
-    return [(each, None if each.probabilities is None else each.probabilities.tobytes()) for each in found]
+__all__ = ["classifier", "images"]  # fixtures
 
 
 def here(function: Callable[[workers.Chunk], object], chunks: Iterator[workers.Chunk], _: int) -> Iterator[object]:
@@ -115,21 +86,6 @@ def test_worker_without_the_export_or_with_other_code_is_an_error(classifier: Cl
         workers.answered(dataclasses.replace(chunk, folder="nowhere"))
     with pytest.raises(AssayError, match=r"a worker: .*the release says 000000000000"):
         workers.answered(dataclasses.replace(chunk, sha256="0" * 64))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", ["dask", "ray"])
-def test_a_real_cluster_answers_as_this_machine(
-    classifier: Classifier,
-    images: list[str],
-    name: str,
-    request: pytest.FixtureRequest,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    of_one = told(predict.stream(classifier, inputs.listed(images)))
-    monkeypatch.setenv(backend.BACKEND, name)
-    monkeypatch.setenv(backend.ADDRESS, request.getfixturevalue(f"{name}_address"))
-    assert told(predict.stream(classifier, inputs.listed(images))) == of_one
 
 
 @pytest.mark.parametrize(("source", "can_travel"), [("folder:set", True), ("sklearn:digits", False)])
