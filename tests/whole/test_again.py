@@ -31,18 +31,14 @@ def test_metrics_and_params_of_two_commits_can_be_compared(done: Path) -> None:
     assert all(name in shown for name in ("confusion", "history", "roc", "calibration"))
 
 
-@pytest.mark.slow
-def test_second_clone_gives_the_same_bytes(first_run: Path, tmp_path: Path) -> None:
-    """The first run was warm (warm.py); this one is of processes that import everything themselves."""
-    clone = tmp_path / "clone"
-    assert start_repro(first_run, clone).wait() == 0
-    assert hashes(clone) == hashes(first_run / "checkout")
-    assert run(clone, "git", "status", "--porcelain") == ""
-
-
-def start_repro(first_run: Path, clone: Path) -> subprocess.Popen[bytes]:
-    """Start `dvc repro` in a clone of the first run's commit."""
+def cloned(first_run: Path, clone: Path) -> Path:
+    """Return a clone of the first run's commit."""
     run(clone.parent, "git", "clone", "-q", str(first_run / "checkout"), str(clone))
+    return clone
+
+
+def start_repro(clone: Path) -> subprocess.Popen[bytes]:
+    """Start `dvc repro` of processes that import everything themselves; the first run was warm (warm.py)."""
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": path, "PYTHONPATH": str(clone)}
     command = ["dvc", "repro"]
@@ -65,23 +61,26 @@ def mend(clone: Path) -> None:
     "seconds",
     [pytest.param(at, marks=pytest.mark.slow if at == 7 else pytest.mark.live) for at in (1.5, 4, 7, 11, 16)],
 )
-def test_killed_run_is_continued_and_gives_the_same_bytes(first_run: Path, tmp_path: Path, seconds: float) -> None:
-    clone = tmp_path / "clone"
-    killed = start_repro(first_run, clone)
+def test_second_clone_gives_the_same_bytes_though_its_first_run_was_killed(
+    first_run: Path, tmp_path: Path, seconds: float
+) -> None:
+    clone = cloned(first_run, tmp_path / "clone")
+    killed = start_repro(clone)
     time.sleep(seconds)
     killed.send_signal(signal.SIGKILL)
     killed.wait()
     mend(clone)
-    run(clone, "dvc", "repro")
+    assert start_repro(clone).wait() == 0
     assert hashes(clone) == hashes(first_run / "checkout")
+    assert run(clone, "git", "status", "--porcelain") == ""
 
 
 @pytest.mark.slow
 def test_run_killed_while_dvc_writes_dvc_lock_says_what_to_do_and_loses_no_stage(
     first_run: Path, tmp_path: Path
 ) -> None:
-    clone = tmp_path / "clone"
-    killed = start_repro(first_run, clone)
+    clone = cloned(first_run, tmp_path / "clone")
+    killed = start_repro(clone)
     lock = clone / "dvc.lock"
     while not (clone / "reports/validation/results.json").exists() or lock.stat().st_size:  # it is empty for some 50 ms
         assert killed.poll() is None
