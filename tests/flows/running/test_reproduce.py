@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+import warm
 from checkouts import ROOT
-from toy_flows import STAGES, cold, declare, does, initialised, run_flow, start_flow, until
+from toy_flows import STAGES, cold, declare, does, initialised, repo, run_flow, start_flow, until
 
 pytestmark = pytest.mark.slow  # whole runs, each of many processes
 
-__all__ = ["cold", "initialised", "start_flow"]  # fixtures
+__all__ = ["cold", "initialised", "repo", "start_flow"]  # fixtures
 
 WAIT = ["Path('began').touch()", "while not Path('go').exists(): time.sleep(0.1)"]
 
@@ -44,8 +45,8 @@ def with_python() -> dict[str, str]:
 
 
 def repro(*options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "dvc", *options, "repro"]
-    return subprocess.run(command, env=with_python(), capture_output=True, text=True, timeout=300)
+    command = ["python", "-m", "dvc", *options, "repro"]
+    return subprocess.run(command, env=warm.added(with_python()), capture_output=True, text=True, timeout=300)
 
 
 @pytest.mark.parametrize("options", [[], ["--wait-for-lock"]])
@@ -94,7 +95,7 @@ RUNS = {"dvc": lambda: repro("--wait-for-lock").returncode, "flow": lambda: run_
 
 @pytest.mark.parametrize("run", RUNS)
 def test_data_edited_while_a_stage_reads_them_are_not_recorded_as_what_it_read(
-    run: str, cold: Path, server: str
+    run: str, repo: Path, server: str
 ) -> None:
     declare({"validate": STAGES["validate"]})
     edited = Path("data.json").read_text().replace("1797", "1798")
@@ -125,7 +126,7 @@ END = [
 
 @pytest.mark.parametrize("run", RUNS)
 def test_result_is_kept_where_another_dvc_command_works_at_the_moment_a_stage_ends(
-    run: str, cold: Path, server: str
+    run: str, repo: Path, server: str
 ) -> None:
     declare({"validate": STAGES["validate"]})
     does("validate", *END)
@@ -133,7 +134,7 @@ def test_result_is_kept_where_another_dvc_command_works_at_the_moment_a_stage_en
     assert "didn't change, skipping" in repro().stdout
 
 
-def test_plain_dvc_repro_loses_that_result_and_dvc_commit_saves_it_as_the_docs_say(cold: Path) -> None:
+def test_plain_dvc_repro_loses_that_result_and_dvc_commit_saves_it_as_the_docs_say(repo: Path) -> None:
     declare({"validate": STAGES["validate"]})
     does("validate", *END)
     done = repro()
