@@ -13,6 +13,7 @@ from assay.validation.profile.approved import Profile
 from assay.validation.rules import TABLES
 
 UNLIKE = ("levels", "frames", "inverted", "exchanged")  # columns of words that approved images do not have
+GREY, COLOUR = "L 8", "RGB 8"  # modes and depths
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,9 +77,15 @@ def _images(rows: pd.DataFrame, beside: Beside | None) -> pd.DataFrame:
 
 
 def _mode_share(rows: pd.DataFrame) -> "pd.Series[float]":
-    """Return the share of the images that have the mode and the depth of each, (0, 1]; NaN: it does not decode."""
+    """Return the share of the images that have the mode and the depth of each, (0, 1]; NaN: it does not decode.
+
+    Grey of 8 bits counts among colour too, which it is turned into without loss: photos from anywhere hold some.
+    """
     kind = rows["mode"].str.cat(rows["bit_depth"].astype("str"), sep=" ")
-    return kind.map(kind.value_counts(normalize=True)).astype("float64")
+    share = kind.value_counts(normalize=True)
+    if GREY in share:
+        share[GREY] += share.get(COLOUR, 0.0)
+    return kind.map(share).astype("float64")
 
 
 def _labels(rows: pd.DataFrame, task: Task) -> pd.DataFrame:
