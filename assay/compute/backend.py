@@ -1,4 +1,4 @@
-"""Backends: where the work over images runs, as joblib does it.
+"""Backends: where the work over images runs.
 
 `ASSAY_BACKEND` is `loky` (a process for each core of this machine, the default), `dask` or `ray`: a cluster, which
 `ASSAY_BACKEND_ADDRESS` finds (tcp://HOST:8786 of a Dask scheduler; HOST:6379 of a Ray head, or `auto` on one of its
@@ -11,9 +11,11 @@ import logging
 import os
 import re
 import socket
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -59,8 +61,14 @@ def results(function: Callable[[Unit], Result], units: Iterable[Unit], n_images:
             joblib.delayed(function)(unit) for unit in units
         )
         return
-    with _running(found) as options, _told(found):
-        yield from _all(function, units, options)
+    if found == "loky":
+        with _told(found):
+            pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="generator", **_loky())
+            yield from pool(joblib.delayed(function)(unit) for unit in units)
+        return
+    cluster = {"dask": _dask, "ray": _ray}[found]
+    with cluster(_address(found)) as workers, _told(found):
+        yield from _in_order(workers(function), units)
 
 
 def ahead(function: Callable[[Unit], Result], units: Iterable[Unit], n_images: int) -> Iterator[Result]:
@@ -83,37 +91,32 @@ def _taken(begun: Iterator[Result]) -> Iterator[Result]:
     get_reusable_executor(reuse=True).shutdown(wait=False)  # a process takes a quarter of a second to end
 
 
-def _all(function: Callable[[Unit], Result], units: Iterable[Unit], options: dict[str, Any]) -> Iterator[Result]:
-    calls = (joblib.delayed(function)(unit) for unit in units)
-    # Ray's pool has no generators: some rounds of lists instead, so that memory stays bounded.
-    in_rounds = options["backend"] == "ray"
-    with joblib.parallel_config(**options):
-        pool = joblib.Parallel(n_jobs=-1, batch_size=1, return_as="list" if in_rounds else "generator")
-    if not in_rounds:
-        yield from pool(calls)
-        return
-    with pool:
-        for some in batches(calls, 8 * pool._effective_n_jobs()):
-            yield from pool(some)
+@dataclass(frozen=True, kw_only=True)
+class _Workers:
+    """How a function is asked of a cluster's workers."""
+
+    begin: Callable[[Any], Any]  # returns at once what stands for the result of a unit
+    end: Callable[[Any], Any]  # waits for that result, or raises what went wrong
+    n_cores: int
+
+
+def _in_order(workers: _Workers, units: Iterable[Any]) -> Iterator[Any]:
+    """Yield the results in the order of the units; two for each core are begun ahead of the one that is taken.
+
+    Not by joblib: its backend for Dask waits for ever where a worker died, and that for Ray knows no generator.
+    """
+    begun: deque[Any] = deque()
+    for unit in units:
+        begun.append(workers.begin(unit))
+        if len(begun) >= 2 * workers.n_cores:
+            yield workers.end(begun.popleft())
+    while begun:
+        yield workers.end(begun.popleft())
 
 
 def _loky() -> dict[str, Any]:
     # Its processes would go on writing while the next run is at work.
     return {"backend": "loky", "initializer": processes.exit_with, "initargs": (os.getpid(),)}
-
-
-@contextmanager
-def _running(found: str) -> Iterator[dict[str, Any]]:
-    """Yield what joblib must be told to run there; the connection ends with the block."""
-    match found:
-        case "dask":
-            with _dask(_address(found)) as client:
-                yield {"backend": "dask", "client": client, "wait_for_workers_timeout": WAIT_S}
-        case "ray":
-            with _ray(_address(found)):
-                yield {"backend": "ray"}
-        case _:
-            yield _loky()
 
 
 def _address(found: str) -> str:
@@ -141,7 +144,7 @@ def _check_speaks(address: str, host: str, port: int) -> None:
 
 
 @contextmanager
-def _dask(address: str) -> Iterator[Any]:
+def _dask(address: str) -> Iterator[Callable[[Callable[[Any], Any]], _Workers]]:
     try:
         from distributed import Client
     except ImportError:
@@ -150,25 +153,42 @@ def _dask(address: str) -> Iterator[Any]:
         client: Any = Client(address, timeout=WAIT_S)
     except Exception as error:  # what answers need not be Dask
         raise AssayError(f"{ADDRESS}: no Dask scheduler at {address}: {_line(error)}") from None
+
+    def of(function: Callable[[Any], Any]) -> _Workers:
+        client.wait_for_workers(1, timeout=WAIT_S)
+        n_cores = sum(client.ncores().values())
+        # Else an equal unit would be an equal task, whose result may be kept from before.
+        begin = partial(client.submit, function, pure=False)
+        return _Workers(begin=begin, end=lambda future: future.result(), n_cores=n_cores)
+
     with client:
-        yield client
+        yield of
 
 
 @contextmanager
-def _ray(address: str) -> Iterator[None]:
+def _ray(address: str) -> Iterator[Callable[[Callable[[Any], Any]], _Workers]]:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
-        from ray.util.joblib import register_ray
     except ImportError:
         raise AssayError(_missing("ray", "ray")) from None
     try:
         ray.init(address, logging_level=logging.ERROR, log_to_driver=False)
     except Exception as error:
         raise AssayError(f"{ADDRESS}: no Ray cluster at {address}: {_line(error)}") from None
+
+    def end(begun: Any) -> Any:
+        try:
+            return ray.get(begun)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from None  # without the lines that Ray puts before it
+
+    def of(function: Callable[[Any], Any]) -> _Workers:
+        n_cores = int(ray.cluster_resources().get("CPU", 1))
+        return _Workers(begin=partial(ray.remote(_asked).remote, function), end=end, n_cores=n_cores)
+
     try:
-        register_ray()
-        yield
+        yield of
     finally:
         ray.shutdown()
 
@@ -176,16 +196,39 @@ def _ray(address: str) -> Iterator[None]:
 @contextmanager
 def _told(found: str) -> Iterator[None]:
     """Turn what goes wrong with the workers, and not with the work, into `AssayError`."""
-    from joblib.externals.loky.process_executor import TerminatedWorkerError
-
     try:
         yield
-    except TerminatedWorkerError as error:
-        raise AssayError(f"{BACKEND}={found}: a worker died, perhaps for want of memory: {_line(error)}") from None
     except (ImportError, TimeoutError) as error:
         raise AssayError(
             f"{BACKEND}={found}: its workers cannot work: {_line(error)}; they need this version of Assay"
         ) from None
+    except Exception as error:
+        if not isinstance(error, _deaths(found)):
+            raise
+        raise AssayError(f"{BACKEND}={found}: a worker died, perhaps for want of memory: {_line(error)}") from None
+
+
+def _deaths(found: str) -> tuple[type[Exception], ...]:
+    """Return what is raised where a worker is gone that was at work."""
+    match found:
+        case "dask":
+            from distributed import KilledWorker
+            from distributed.comm import CommClosedError
+
+            return (KilledWorker, CommClosedError)
+        case "ray":
+            from ray.exceptions import RayError
+
+            return (RayError,)
+        case _:
+            from joblib.externals.loky.process_executor import TerminatedWorkerError
+
+            return (TerminatedWorkerError,)
+
+
+def _asked(function: Callable[[Unit], Result], unit: Unit) -> Result:
+    """Ray takes functions that are written in Python, but no partial ones."""
+    return function(unit)
 
 
 def _missing(found: str, package: str) -> str:

@@ -118,6 +118,18 @@ def test_fault_of_a_worker_is_the_same_error_as_here(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["dask", "ray"])
+def test_worker_that_dies_at_each_try_is_an_error_and_no_wait_for_ever(
+    name: str, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(backend.BACKEND, name)
+    monkeypatch.setenv(backend.ADDRESS, request.getfixturevalue(f"{name}_address"))
+    with pytest.raises(AssayError, match=f"ASSAY_BACKEND={name}: a worker died, perhaps for want of memory: "):
+        list(backend.results(os._exit, [9] * 3, 3))
+    assert list(backend.results(abs, [-1, 2, -3] * 9, 3)) == [1, 2, 3] * 9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["dask", "ray"])
 def test_a_real_cluster_answers_as_this_machine(
     classifier: Classifier,
     images: list[str],
