@@ -16,13 +16,14 @@ from shards_made import write_data, write_sets
 from assay import params
 from assay.dataset.records import contents
 from assay.errors import AssayError
-from assay.training import checkpoints, fit, guards, job, measure, network, phases, tensors
+from assay.training import checkpoints, fit, guards, job, measure, network, phases, state, tensors
 
 tensors.set_up(threads=2)  # here, because it must come before the first operation of any test
 
 P = params.load(ROOT / "params.yaml")
 SIMPLE: dict[str, Any] = {"normalisation": "none", "optimizer": "sgd"}  # half the time to build the graph of a step
 NONE = params.Augment(preset="none")
+WHOLE = {"epochs": 2, "augment": params.Augment(preset="strong", flip="both"), "imbalance": "effective_number"}
 OF = {"test": "1"}
 
 
@@ -31,11 +32,15 @@ def of_train(**changes: Any) -> params.Train:
     return dataclasses.replace(P.train, **small | changes)
 
 
-def run(folder: Path, index: contents.Index, p: params.Train, *, seed: int = 3) -> tuple[fit.Fit, job.Job]:
-    tensors.set_up(threads=2, seed=seed)
+def prepared(folder: Path, index: contents.Index, p: params.Train) -> tuple[job.Job, list[phases.Phase]]:
+    tensors.set_up(threads=2, seed=3)
     built = network.build(index, p, None, own=folder / "networks")
-    made = job.build(built, folder / "data/records", index, p=p, seed=seed)
-    return fit.fit(made, phases.phases(built, p), place=folder / "place", of=OF), made
+    return job.build(built, folder / "data/records", index, p=p, seed=3), phases.phases(built, p)
+
+
+def run(folder: Path, index: contents.Index, p: params.Train) -> tuple[fit.Fit, job.Job]:
+    made, parts = prepared(folder, index, p)
+    return fit.fit(made, parts, place=folder / "place", of=OF), made
 
 
 def bits(found: fit.Fit, made: job.Job) -> list[Any]:
@@ -59,7 +64,7 @@ class Whole:
 
     def again(self) -> list[Any]:
         """Return the bits of another one."""
-        return bits(*run(self.folder, self.index, of_train(epochs=2)))
+        return bits(*run(self.folder, self.index, of_train(**WHOLE)))
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +72,7 @@ def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Whole:
     folder = tmp_path_factory.mktemp("whole")
     index = write_data(folder, counts={"train": (9, 7), "val": (3, 3)})
     with redirect_stdout(io.StringIO()) as out:
-        found, made = run(folder, index, of_train(epochs=2))
+        found, made = run(folder, index, of_train(**WHOLE))
     return Whole(folder, index, found, bits(found, made), out.getvalue().splitlines())
 
 
@@ -90,61 +95,94 @@ def killed_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fit.Run, "on_train_batch_end", stop)
 
 
-CHANGES: list[dict[str, Any]] = [
-    {"optimizer": "sgd", "schedule": "one_cycle", "warmup_share": 0.3, "learning_rate": 0.05, "clip_norm": 1.0},
-    {"schedule": "plateau", "plateau_epochs": 1, "imbalance": "oversample", "keep": "smoothed"},
-    {"optimizer": "adam", "weight_decay": 0, "l2": 0.001, "imbalance": "undersample", "label_smoothing": 0.1},
-    {"network": "resnet", "imbalance": "focal", "keep": "last", "schedule": "exponential"},
-    {"network": "two_branch", "imbalance": "effective_number", "scale": "symmetric"},
-]
-
-
-def ends_in_the_same_bits(
-    folder: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch, p: params.Train, *epochs: int
-) -> bool:
-    """Say whether a run that is killed after each of the epochs is, in the end, one that nothing disturbed."""
-    whole = bits(*run(folder, index, p))
-    checkpoints.remove(folder / "place")
-    for epoch in epochs:
-        with monkeypatch.context() as patched:
-            killed_after(epoch, patched)
-            with pytest.raises(KeyboardInterrupt):
-                run(folder, index, p)
-    return bits(*run(folder, index, p)) == whole
-
-
 @pytest.mark.slow
 def test_a_run_that_was_killed_ends_in_the_same_bits(
-    tmp_path: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch
+    whole: Whole, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    p = of_train(augment=params.Augment(preset="strong", flip="both"))
-    assert ends_in_the_same_bits(tmp_path, index, monkeypatch, p, 2)
+    checkpoints.remove(whole.folder / "place")
+    with monkeypatch.context() as patched:
+        killed_after(1, patched)
+        with pytest.raises(KeyboardInterrupt):
+            whole.again()
+    assert whole.again() == whole.bits
+    assert "checkpoint: goes on after epoch 1" in capsys.readouterr().out
+
+
+def left_by(found: checkpoints.Checkpoint) -> list[Any]:
+    arrays = {name: [array.tobytes() for array in arrays] for name, arrays in found.arrays.items()}
+    return [arrays, found.state | {"elapsed_s": 0}]
+
+
+def check_going_on(folder: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch, p: params.Train) -> None:
+    """Check that a run that goes on after its second epoch ends as one that nothing disturbed.
+
+    And leaves the same checkpoints on the way: whoever kills it again finds what the first kill would have left.
+    """
+    written: list[checkpoints.Checkpoint] = []
+    write = checkpoints.write
+
+    def keep(place: Path, checkpoint: checkpoints.Checkpoint, *, of: dict[str, str]) -> None:
+        write(place, checkpoint, of=of)
+        found = checkpoints.read(place, of=of)
+        assert isinstance(found, checkpoints.Checkpoint)
+        written.append(found)
+
+    monkeypatch.setattr(checkpoints, "write", keep)
+    whole = bits(*run(folder, index, p))
+    first, second, *later = written
+    assert (first.state["epoch"], second.state["epoch"]) == (1, 2)
+    assert (second.state["plateau"]["factor"] < 1) == (p.schedule == "plateau")  # or nothing shows that it is taken up
+    write(folder / "place", second, of=OF)
+    written.clear()
+    assert bits(*run(folder, index, p)) == whole
+    assert [left_by(each) for each in written] == [left_by(each) for each in later]
+    assert len(later) == 2
+
+
+CHANGES: dict[str, dict[str, Any]] = {
+    "sgd": {"optimizer": "sgd", "schedule": "one_cycle", "warmup_share": 0.3, "learning_rate": 0.05, "clip_norm": 1.0}
+    | {"network": "resnet", "imbalance": "focal", "keep": "last"},
+    "adam": {"optimizer": "adam", "weight_decay": 0, "l2": 0.001, "imbalance": "undersample", "label_smoothing": 0.1}
+    | {"schedule": "exponential", "network": "two_branch", "scale": "symmetric"},
+    "plateau": {"schedule": "plateau", "plateau_epochs": 1, "imbalance": "oversample", "keep": "smoothed"},
+}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("changes", CHANGES)
-def test_a_run_that_was_killed_twice_ends_in_the_same_bits(
+@pytest.mark.parametrize("changes", CHANGES.values(), ids=CHANGES)
+def test_a_run_that_goes_on_ends_in_the_same_bits_and_may_be_killed_again(
     tmp_path: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    assert ends_in_the_same_bits(tmp_path, index, monkeypatch, of_train(**changes), 1, 3)
+    check_going_on(tmp_path, index, monkeypatch, of_train(**changes))
 
 
 @pytest.mark.slow
-def test_a_streamed_multi_label_run_that_was_killed_ends_in_the_same_bits(
+def test_a_streamed_multi_label_run_that_goes_on_ends_in_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = write_sets(tmp_path, n_images={"train": 24, "val": 8})
     monkeypatch.setattr("assay.training.batches.CACHED_BYTES", 0)
-    p = of_train(imbalance="oversample", augment=params.Augment(preset="medium"))
-    assert ends_in_the_same_bits(tmp_path, index, monkeypatch, p, 2)
+    changes = {"imbalance": "oversample", "augment": params.Augment(preset="medium"), "optimizer": "sgd"}
+    check_going_on(tmp_path, index, monkeypatch, of_train(**changes))
 
 
 def test_a_checkpoint_of_another_run_is_said_and_not_taken_up(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
-    found = checkpoints.read(whole.folder / "place", of=OF)
+    """It changes nothing before the first step, so nothing later; to take all steps shows no more."""
+    place = whole.folder / "place"
+    found = checkpoints.read(place, of=OF)
     assert isinstance(found, checkpoints.Checkpoint)
-    checkpoints.write(whole.folder / "place", found, of={"test": "2"})
-    assert whole.again() == whole.bits
+    checkpoints.write(place, found, of={"test": "2"})
+    made, parts = prepared(whole.folder, whole.index, of_train(**WHOLE))
+    begun = fit.Run(made, parts, place=place, of=OF, after=lambda row: None)
+    before = [np.array(weight) for weight in begun.learner.variables]
+    begun.resume()
     assert "checkpoint: of another test; the run begins anew" in capsys.readouterr().out
+    assert (begun.state, begun.taken, begun.margins) == (state.State(), None, [])
+    for one, other in zip(begun.learner.variables, before, strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(begun.best, checkpoints.take(begun.learner.weights), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert checkpoints.read(place, of={"test": "2"}) is None
 
 
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
@@ -172,9 +210,9 @@ def test_what_is_said_before_the_first_step_changes_nothing(whole: Whole, monkey
 @pytest.mark.slow
 def test_the_weights_of_the_epoch_that_is_kept_are_put_in_place(tmp_path: Path) -> None:
     index = write_data(tmp_path, counts={"train": (8, 8), "val": (8, 8)})
-    found, made = run(tmp_path, index, of_train(epochs=8, learning_rate=0.05, schedule="constant"))
+    found, made = run(tmp_path, index, of_train(**SIMPLE, epochs=8, learning_rate=0.5, schedule="constant"))
     losses = [row["val_loss"] for row in found.rows]
-    assert found.kept_epoch == 1 + int(np.argmin(losses))
+    assert found.kept_epoch == 1 + int(np.argmin(losses)) < 8
     assert measure.of(made.answer, made.val, "single_label").loss == pytest.approx(min(losses), rel=1e-6)
 
 
