@@ -1,6 +1,8 @@
 """Parity: the export beside Keras, in a process that has no TensorFlow; and every fault that it must find."""
 
 import dataclasses
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,9 @@ from assay.inference.parity import Question
 from assay.labels import Task
 from assay.training import catalogue
 from assay.training.tensors import draw_from, keras
+
+# After TensorFlow, which must be quiet when it comes.
+from keras.src.applications import densenet, efficientnet  # isort: skip
 
 SIZE = {"height_px": tiny.SIDE_PX, "width_px": tiny.SIDE_PX, "colour": "rgb", "resize": "stretch"}
 
@@ -98,28 +103,48 @@ def test_tie_may_be_answered_either_way(folder: Path) -> None:
     assert parity.is_other(classifier, found, clear).all()
 
 
-# Of each kind of layer that another network might be written with otherwise; the rest are built of the same.
-IN_EVERY_RUN = ("MobileNetV3Small", "EfficientNetB0", "DenseNet121")
-MARKS = {name: pytest.mark.slow if name in IN_EVERY_RUN else pytest.mark.large for name in catalogue.BACKBONES}
-
-
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=mark) for name, mark in MARKS.items() if name != catalogue.LITE]
-)
-def test_every_backbone_is_answered_alike(tmp_path: Path, name: str) -> None:
-    draw_from(0)
-    side = catalogue.BACKBONES[name].least_side_px
-    body = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
+def check_answers(folder: Path, body: keras.Model) -> None:
+    """Check that the export of a classifier on the body answers as Keras does."""
+    side = body.input.shape[1]
     shown = keras.Input((side, side, 3), dtype="uint8", name="image")
     x = body(keras.layers.Rescaling(1 / 127.5, offset=-1)(shown), training=False)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     x = keras.layers.Dense(5, name="logits")(keras.layers.Dropout(0.2, name="dropout")(x))
     model = keras.Model(shown, keras.layers.Activation("softmax", name="probabilities")(x))
     size = exported.Preprocessing(height_px=side, width_px=side, colour="rgb", resize="stretch")
-    about = tiny.write(tmp_path, model, classes=tuple("abcde"), preprocessing=size)
+    about = tiny.write(folder, model, classes=tuple("abcde"), preprocessing=size)
     assert about.outputs == ("embedding", "maps", "probabilities")
     pixels = np.random.default_rng(0).integers(0, 256, (20, side, side, 3), np.uint8)
-    classifier = Classifier(exported.read(tmp_path))
+    found = Classifier(exported.read(folder)).answers(pixels).probabilities
     says = export.keras_probabilities(model, [pixels], task="single_label", temperature=1.0)
-    np.testing.assert_allclose(classifier.answers(pixels).probabilities, says, atol=1e-5)
-    assert (classifier.answers(pixels).probabilities.argmax(axis=1) == says.argmax(axis=1)).all()
+    np.testing.assert_allclose(found, says, atol=1e-5)
+    assert (found.argmax(axis=1) == says.argmax(axis=1)).all()
+
+
+# Of each kind of layer that another network might be written with otherwise: Keras' own blocks, fewer of them.
+TWICE = {"kernel_size": 3, "repeats": 2, "filters_in": 32, "filters_out": 16, "id_skip": True, "strides": 2}
+BLOCKS = [TWICE | {"expand_ratio": 6, "se_ratio": 0.25}]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "make",
+    [
+        partial(efficientnet.EfficientNet, 1.0, 1.0, 224, blocks_args=BLOCKS),
+        partial(densenet.DenseNet, [1, 1, 1, 2]),
+        keras.applications.MobileNetV3Small,
+    ],
+    ids=["EfficientNet", "DenseNet", "MobileNetV3Small"],
+)
+def test_kinds_of_backbones_are_answered_alike(tmp_path: Path, make: Callable[..., keras.Model]) -> None:
+    draw_from(0)
+    check_answers(tmp_path, make(include_top=False, weights=None, input_shape=(32, 32, 3)))
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("name", sorted(catalogue.BACKBONES.keys() - {"MobileNetV3Small", catalogue.LITE}))
+def test_every_backbone_is_answered_alike(tmp_path: Path, name: str) -> None:
+    draw_from(0)
+    side = catalogue.BACKBONES[name].least_side_px
+    body = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
+    check_answers(tmp_path, body)
