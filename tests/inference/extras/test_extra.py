@@ -1,5 +1,6 @@
 """`assay export` in a small checkout: what it writes, prints and refuses, and what a kill leaves."""
 
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -28,7 +29,9 @@ from assay.versions import tagged
 P = params.load(ROOT / "params.yaml")
 TASKS: tuple[Task, ...] = ("single_label", "multi_label")
 KINDS = ("savedmodel", "litert", "litert-int8")
+Killed = dict[str, tuple[Path, dict[str, bytes]]]
 
+# Two forks of one process: most of what each takes is the import of TensorFlow, which has not computed yet.
 KILLED = """
 import os, signal, sys
 from pathlib import Path
@@ -40,11 +43,21 @@ def die(*arguments, **named):
 def die_at_the_second(self, to):
     seen.append(to)
     return die() if len(seen) == 2 else rename(self, to)
-if sys.argv.pop(1) == "measuring":
-    extra._measured = die
-else:
-    Path.rename = die_at_the_second
-main()
+def killed(at, folder):
+    os.chdir(folder)
+    if at == "measuring":
+        extra._measured = die
+    else:
+        Path.rename = die_at_the_second
+    sys.argv[1:] = ["export", "litert", "--model", "models/export/"]
+    main()
+for at, folder in zip(("measuring", "renaming"), sys.argv[1:], strict=True):
+    if not (child := os.fork()):
+        try:
+            killed(at, folder)
+        finally:
+            os._exit(1)
+    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
@@ -278,13 +291,26 @@ def test_interrupted_one_leaves_the_earlier_one_and_nothing_else(
     assert content_of(checkout) == before
 
 
+@pytest.fixture(scope="module")
+def killed(written: dict[Task, Path], tmp_path_factory: pytest.TempPathFactory) -> Killed:
+    """Checkouts whose second export was killed, by what it was at; with what the first left."""
+    found = {}
+    for at in ("measuring", "renaming"):
+        folder = Path(shutil.copytree(written["single_label"], tmp_path_factory.mktemp("killed") / at))
+        with contextlib.chdir(folder):
+            run("litert")
+        found[at] = (folder, content_of(folder / P.paths.extras / "litert"))
+    command = [sys.executable, "-c", KILLED, *(str(folder) for folder, _ in found.values())]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=500)
+    assert done.stdout.split() == [str(-signal.SIGKILL)] * 2, done.stdout + done.stderr
+    return found
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("at", ["measuring", "renaming"])
-def test_killed_one_leaves_nothing_that_looks_whole(checkout: Path, at: str) -> None:
-    run("litert")
-    before = content_of(P.paths.extras / "litert")
-    command = [sys.executable, "-c", KILLED, at, "export", "litert", "--model", "models/export/"]
-    assert subprocess.run(command, capture_output=True).returncode == -signal.SIGKILL
+def test_killed_one_leaves_nothing_that_looks_whole(killed: Killed, monkeypatch: pytest.MonkeyPatch, at: str) -> None:
+    folder, before = killed[at]
+    monkeypatch.chdir(folder)
     assert content_of(P.paths.extras / "litert") == (before if at == "measuring" else {})
     assert all(each.name.startswith(".") for each in P.paths.extras.iterdir() if each.name != "litert")
     run("litert")
