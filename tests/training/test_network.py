@@ -73,9 +73,9 @@ def test_every_network_learns_what_it_is_shown(name: str) -> None:
     labels = np.arange(32) % 2
     images = (rng.integers(0, 99, (32, 8, 8, 1)) + 120 * labels[:, None, None, None]).astype(np.uint8)
     whole = built(network=name, filters=(8,), dropout=0.0)
-    whole.compile(keras.optimizers.AdamW(0.01), loss="sparse_categorical_crossentropy", metrics=["accuracy"])
+    whole.compile(keras.optimizers.SGD(0.1, momentum=0.9), loss="sparse_categorical_crossentropy")
     whole.fit(images, labels, epochs=12, batch_size=8, shuffle=False, verbose=0)
-    assert whole.evaluate(images, labels, verbose=0)[1] > 0.9
+    assert (answers(whole, images).argmax(axis=1) == labels).mean() > 0.9
 
 
 def test_probabilities_of_two_classes_are_two_outputs_that_sum_to_one(images: np.ndarray) -> None:
