@@ -51,6 +51,10 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def hashes(folder: Path) -> dict[str, str]:
+    return {name: files.sha256(folder / name) for name in OUTS}
+
+
 def run_in(folder: Path) -> None:
     before = Path.cwd()
     os.chdir(folder)
@@ -98,7 +102,7 @@ def test_training_again_gives_the_same_bytes_and_ends_what_was_known_of_one_that
     files.write_json(stopped, {"said": "nan"})
     run_in(tmp_path)
     assert not stopped.exists()
-    assert [files.sha256(tmp_path / name) for name in OUTS] == [files.sha256(trained / name) for name in OUTS]
+    assert hashes(tmp_path) == hashes(trained)
 
 
 @pytest.mark.slow
@@ -107,7 +111,7 @@ def test_training_in_another_process_gives_the_same_bytes(trained: Path, tmp_pat
     set_small(tmp_path)
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-m", "tasks.train"], cwd=tmp_path, env=environment, check=True)
-    assert [files.sha256(tmp_path / name) for name in OUTS] == [files.sha256(trained / name) for name in OUTS]
+    assert hashes(tmp_path) == hashes(trained)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +178,7 @@ def test_multi_label_network_learns_the_same_bytes(tmp_path: Path, monkeypatch: 
     made = []
     for _ in range(2):
         train_sets(tmp_path, filters=(4,))
-        made.append([files.sha256(tmp_path / name) for name in OUTS])
+        made.append(hashes(tmp_path))
     assert made[0] == made[1]
 
 

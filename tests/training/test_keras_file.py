@@ -1,7 +1,5 @@
 import dataclasses
 import json
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -19,20 +17,6 @@ tensors.set_up(threads=2)  # here, because it must come before the first operati
 ROOT = Path(__file__).parents[2]
 NOWHERE = Path("nowhere")
 P = dataclasses.replace(params.load(ROOT / "params.yaml").train, filters=(4, 8), dropout=0.5, epochs=1)
-
-BUILD_AND_WRITE = """
-import dataclasses, sys
-from pathlib import Path
-from assay import params
-from assay.dataset.records import contents
-from assay.training import keras_file, network, tensors
-
-tensors.set_up(threads=2, seed=3)
-p = dataclasses.replace(params.load(Path("params.yaml")).train, filters=(4, 8), dropout=0.5, epochs=1)
-train = contents.Split(n_images=8, class_counts=(4, 4), shards=())
-index = contents.Index(classes=("ant", "bee"), splits={"train": train}, height_px=8, width_px=8, channels=1)
-keras_file.write(Path(sys.argv[1]), network.build(index, p, own=Path("nowhere")), ("ant", "bee"))
-"""
 
 
 def index_of(task: Task = "single_label") -> contents.Index:
@@ -68,15 +52,8 @@ def test_the_file_gives_back_the_predictions_and_holds_the_classes(tmp_path: Pat
         assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-@pytest.mark.slow
-def test_equal_weights_give_equal_bytes_in_two_processes(tmp_path: Path) -> None:
-    here, there = tmp_path / "here.keras", tmp_path / "there.keras"
-    keras_file.write(here, built(), ("ant", "bee"))
-    subprocess.run([sys.executable, "-c", BUILD_AND_WRITE, there], check=True, cwd=ROOT)
-    assert files.sha256(here) == files.sha256(there)
-
-
 def test_other_weights_give_other_bytes(tmp_path: Path) -> None:
+    """Whether equal ones give equal bytes in two processes is asked by tests/tasks/test_train.py."""
     keras_file.write(tmp_path / "one.keras", built(seed=3), ("ant", "bee"))
     keras_file.write(tmp_path / "two.keras", built(seed=4), ("ant", "bee"))
     assert files.sha256(tmp_path / "one.keras") != files.sha256(tmp_path / "two.keras")
