@@ -17,6 +17,7 @@ from shards_made import write_data
 
 from assay import params
 from assay.dataset.records import contents
+from assay.training import devices, fit, job, network, phases
 
 WORK = """
 import json, sys
@@ -29,8 +30,6 @@ PARENTS = os.pathsep.join([str(ROOT), str(Path(__file__).parent), str(ROOT / "te
 
 def learnt(folder: Path, way: str) -> dict[str, Any]:
     """Return what a worker says at the end, or one that learns alone."""
-    from assay.training import devices, fit, job, network, phases  # here, for the workers' TensorFlow reads TF_CONFIG
-
     p = params.load(ROOT / "params.yaml").train
     small = {"filters": (4, 8), "epochs": 3, "batch_images": 8, "dropout": 0.0, "distribute": way, "keep": "last"}
     small |= {"augment": params.Augment(preset="none"), "normalisation": "none", "optimizer": "sgd"}
