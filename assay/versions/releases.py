@@ -24,7 +24,7 @@ def release(p: params.Params, *, hold: bool = False) -> str:
 
     Raises `AssayError` if the pipeline is not up to date or anything but its results changed since the last commit.
     """
-    made = _check_up_to_date(p)
+    made = _check_up_to_date(p, "release")
     candidate = files.read_json(p.paths.candidate)
     latest = latest_version()
     if latest and candidate_of(latest, p)["model"]["sha256"] == candidate["model"]["sha256"]:
@@ -33,7 +33,7 @@ def release(p: params.Params, *, hold: bool = False) -> str:
         version, known = str(SemVer(latest).bump_patch().version if latest else "v0.0.1"), False
     verdict = "hold" if hold else candidate["verdict"]
     if verdict == "promote":
-        _crown(version, candidate, p.paths)
+        _crown(version, candidate, p.paths, "release")
     _commit(made, *_message(version, verdict, candidate, p))
     if not known:
         gto.api.register(".", ARTIFACT, ref="HEAD", version=version, message=f"{verdict}: {version}")
@@ -49,8 +49,8 @@ def promote(version: str, p: params.Params) -> str:
     An older version may be named to go back to it. Raises `AssayError` like `release`.
     """
     check_version(version)
-    made = _check_up_to_date(p, but=p.paths.champions)
-    _crown(version, candidate_of(version, p), p.paths)
+    made = _check_up_to_date(p, "promote", but=p.paths.champions)
+    _crown(version, candidate_of(version, p), p.paths, "promote")
     _commit(made, f"Promote {ARTIFACT} {version}", "by hand, as `assay promote` was told")
     return f"{ARTIFACT} {version} {'is now the champion' if _assign(version) else 'was the champion already'}"
 
@@ -63,20 +63,21 @@ def check_version(version: str, folder: Path = Path()) -> None:
         raise AssayError(f"promote: no version {version!r}; {f'there are {there}' if known else 'none was released'}")
 
 
-def _check_up_to_date(p: params.Params, but: Path | None = None) -> list[str]:
+def _check_up_to_date(p: params.Params, about: str, but: Path | None = None) -> list[str]:
     """Return the files that a release may commit, after checking that nothing else changed.
 
-    `but`: a file that may differ from what a stage read. After a rollback that is champions.json, which no stage saw.
+    `about`: the command, which errors begin with. `but`: a file that may differ from what a stage read. After a
+    rollback that is champions.json, which no stage saw.
     """
-    git.check_own(about="release")
-    with dvc_repo.opened("release") as repo:
+    git.check_own(about=about)
+    with dvc_repo.opened(about) as repo:
         stale = sorted(stage for stage, why in repo.status().items() if but is None or not _is_of(why, but))
         outs = [out for stage in repo.index.stages for out in stage.outs]
         # DVC has git ignore what it caches, in a file beside it.
         files_made = [Path(out.fs_path).parent / ".gitignore" if out.use_cache else Path(out.fs_path) for out in outs]
         made = sorted({file.relative_to(repo.root_dir).as_posix() for file in files_made})
     if stale:
-        raise AssayError(f"release: {', '.join(stale)} not up to date; run `dvc repro` first")
+        raise AssayError(f"{about}: {', '.join(stale)} not up to date; run `dvc repro` first")
     made += [
         str(f)
         for f in (params.FILE, p.paths.source, p.paths.approved, p.paths.relabels, p.paths.champions, Path("dvc.lock"))
@@ -85,7 +86,7 @@ def _check_up_to_date(p: params.Params, but: Path | None = None) -> list[str]:
     dirty = sorted(entry[3:] for entry in status.split("\0") if entry and entry[3:] not in made)
     if dirty:
         shown = ", ".join(dirty[:5]) + (f" and {len(dirty) - 5} more" if len(dirty) > 5 else "")
-        raise AssayError(f"release: changes that no run made: {shown}; commit or stash them first")
+        raise AssayError(f"{about}: changes that no run made: {shown}; commit or stash them first")
     return [file for file in made if Path(file).exists()]
 
 
@@ -94,14 +95,14 @@ def _is_of(why: list[Any], file: Path) -> bool:
     return why == [{"changed deps": {file.as_posix(): "modified"}}]
 
 
-def _crown(version: str, candidate: dict[str, Any], paths: params.Paths) -> None:
+def _crown(version: str, candidate: dict[str, Any], paths: params.Paths, about: str) -> None:
     """Append the model to the champions; `register` then runs again, finds the same and is up to date."""
     champions = files.read_json(paths.champions)
     model = candidate["model"]["sha256"]
     if champions and champions[-1]["model"] == model:
         return
     files.write_json(paths.champions, [*champions, as_champion(version, candidate)])
-    dvc_repo.reproduce("register", "release")
+    dvc_repo.reproduce("register", about)
 
 
 def as_champion(version: str, candidate: Mapping[str, Any]) -> dict[str, Any]:

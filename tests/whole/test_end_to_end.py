@@ -241,6 +241,10 @@ class TestRelease:
         assert run(done, "git", "tag").split() == tags
         assert "didn't change, skipping" in run(done, "dvc", "repro", "register")
         assert "classifier" in run(done, "gto", "show")
+        set_params(done, register={"min_accuracy": 0.5})
+        assert "assay: promote: evaluate, register not up to date" in run(
+            done, "assay", "promote", "v0.0.1", "--here", code=1
+        )
 
     @pytest.mark.slow
     @pytest.mark.parametrize("file", ["assay/training/network.py", "expectations/labels.yaml", "notes.txt"])
