@@ -175,11 +175,13 @@ def test_two_at_once_one_runs_and_one_is_skipped(checkout: Path, retrain: Retrai
     said: list[str] = []
     first = threading.Thread(target=lambda: said.append(retrain()))
     first.start()
-    while not began.exists():
+    while first.is_alive() and not began.exists():
         time.sleep(0.2)
-    assert "another run has this checkout" in retrain(code=5)
-    goes_on.touch()
-    first.join()
+    try:
+        assert "another run has this checkout" in retrain(code=5)
+    finally:
+        goes_on.touch()
+        first.join()
     assert "v0.0.1 is the champion" in said[0]
 
 

@@ -115,10 +115,11 @@ def check_answers(folder: Path, body: keras.Model) -> None:
     about = tiny.write(folder, model, classes=tuple("abcde"), preprocessing=size)
     assert about.outputs == ("embedding", "maps", "probabilities")
     pixels = np.random.default_rng(0).integers(0, 256, (20, side, side, 3), np.uint8)
-    found = Classifier(exported.read(folder)).answers(pixels).probabilities
+    classifier = Classifier(exported.read(folder))
+    found = classifier.answers(pixels).probabilities
     says = export.keras_probabilities(model, [pixels], task="single_label", temperature=1.0)
     np.testing.assert_allclose(found, says, atol=1e-5)
-    assert (found.argmax(axis=1) == says.argmax(axis=1)).all()
+    assert not parity.is_other(classifier, found, says).any()
 
 
 # Of each kind of layer that another network might be written with otherwise: Keras' own blocks, fewer of them.
@@ -148,3 +149,5 @@ def test_every_backbone_is_answered_alike(tmp_path: Path, name: str) -> None:
     side = catalogue.BACKBONES[name].least_side_px
     body = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
     check_answers(tmp_path, body)
+    del body
+    keras.utils.clear_session(free_memory=True)  # or a dozen of them fill 12 GB

@@ -30,6 +30,7 @@ from pathlib import Path
 
 PLACE = "WARM_PYTHON"  # names the socket, in the environment of a command and of all that it starts
 SHARED = "WARM_SHARED"  # names the folder of the process that all workers of pytest ask
+START_S = 300  # it takes 10; beyond this an import has failed, as its log says
 # Read by these when they are imported.
 SETTINGS = {
     "DO_NOT_TRACK": "1",
@@ -108,8 +109,9 @@ def added(environment: dict[str, str]) -> dict[str, str]:
 def python() -> Path:
     """Return what stands for Python, once the process is there that it asks."""
     folder = Path(os.environ[SHARED]) if SHARED in os.environ else start()
+    began = time.monotonic()
     while not (folder / "socket").exists():
-        assert folder.exists(), "the process that forks has ended"
+        assert time.monotonic() < began + START_S, (folder / "log").read_text()
         time.sleep(0.05)
     return folder / "python"
 
