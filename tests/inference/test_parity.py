@@ -54,6 +54,7 @@ def test_difficult_files_are_answered_alike_without_tensorflow(folder: Path, ask
     assert outcome.largest <= 1e-5
 
 
+@pytest.mark.slow
 def test_sets_are_compared_by_their_decisions(tmp_path: Path) -> None:
     model = tiny.network(task="multi_label")
     tiny.write(tmp_path / "export", model, task="multi_label")
@@ -103,18 +104,27 @@ def test_tie_may_be_answered_either_way(folder: Path) -> None:
     assert parity.is_other(classifier, found, clear).all()
 
 
+def tame(body: keras.Model) -> None:
+    """Halve what each block adds: untrained, 79 of them make another answer of a rounding, in Keras alone too."""
+    for layer in body.layers:
+        if layer.name.endswith("project_bn"):
+            layer.gamma.assign(0.5 * layer.gamma)
+
+
 def check_answers(folder: Path, body: keras.Model) -> None:
     """Check that the export of a classifier on the body answers as Keras does."""
     side = body.input.shape[1]
+    pixels = np.random.default_rng(0).integers(0, 256, (20, side, side, 3), np.uint8)
     shown = keras.Input((side, side, 3), dtype="uint8", name="image")
     x = body(keras.layers.Rescaling(1 / 127.5, offset=-1)(shown), training=False)
     x = keras.layers.GlobalAveragePooling2D(name="embedding")(x)
     x = keras.layers.Dense(5, name="logits")(keras.layers.Dropout(0.2, name="dropout")(x))
     model = keras.Model(shown, keras.layers.Activation("softmax", name="probabilities")(x))
+    head = model.get_layer("logits")  # of any scale, where nothing was trained: neither all alike nor 0 and 1
+    head.kernel.assign(head.kernel / np.std(keras.Model(shown, x)(pixels, training=False)))
     size = exported.Preprocessing(height_px=side, width_px=side, colour="rgb", resize="stretch")
     about = tiny.write(folder, model, classes=tuple("abcde"), preprocessing=size)
     assert about.outputs == ("embedding", "maps", "probabilities")
-    pixels = np.random.default_rng(0).integers(0, 256, (20, side, side, 3), np.uint8)
     classifier = Classifier(exported.read(folder))
     found = classifier.answers(pixels).probabilities
     says = export.keras_probabilities(model, [pixels], task="single_label", temperature=1.0)
@@ -148,6 +158,7 @@ def test_every_backbone_is_answered_alike(tmp_path: Path, name: str) -> None:
     draw_from(0)
     side = catalogue.BACKBONES[name].least_side_px
     body = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(side, side, 3))
+    tame(body)
     check_answers(tmp_path, body)
     del body
     keras.utils.clear_session(free_memory=True)  # or a dozen of them fill 12 GB
