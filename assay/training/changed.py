@@ -35,11 +35,10 @@ def compared(
         )
         shares.append(_right(known, train[1], changed, labels))
         likeness.append(_correlation(plain - middle, changed - middle))
-    commonness = np.bincount(train[1]) / len(train[1])
     return {
         "plain": _right(known, train[1], plain, labels),
         "augmented": float(np.mean(shares)),
-        "chance": float(commonness @ (np.bincount(labels, minlength=len(commonness)) / len(labels))),
+        "chance": _chance(train[1], labels),
         "correlation": float(np.mean(likeness)),
     }
 
@@ -55,6 +54,13 @@ def _small(images: np.ndarray) -> np.ndarray:
 def _right(known: np.ndarray, labels: np.ndarray, asked: np.ndarray, truth: np.ndarray) -> float:
     distances = (known**2).sum(axis=1) - 2 * asked @ known.T
     return float((labels[distances.argmin(axis=1)] == truth).mean())
+
+
+def _chance(one: np.ndarray, other: np.ndarray) -> float:
+    """Return how often two images are of one class; each side may have classes that the other lacks."""
+    n_classes = 1 + max(one.max(), other.max())
+    shares = [np.bincount(labels, minlength=n_classes) / len(labels) for labels in (one, other)]
+    return float(shares[0] @ shares[1])
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:

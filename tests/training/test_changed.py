@@ -54,6 +54,16 @@ def test_one_image_and_images_of_one_grey_are_no_division_by_nothing() -> None:
     assert np.isfinite(list(found.values())).all()
 
 
+def test_classes_that_one_side_lacks_are_no_error() -> None:
+    """Of a thousand classes the last is often among the first validation images and not among the first of train."""
+    (every, labels), fewer = images(40), images(40)
+    first = tuple(each[labels < 2] for each in fewer)
+    for train, val in ((first, (every, labels)), ((every, labels), first)):
+        found = changed.compared(train, val, strengths=PRESETS["none"], seed=1)
+        assert found["chance"] == pytest.approx(0.25)
+    assert changed.compared(first, (every, labels), strengths=PRESETS["none"], seed=1)["plain"] == 0.5
+
+
 def test_light_changes_turn_what_looks_at_one_pixel_and_not_what_looks_at_none() -> None:
     some, labels = images(64)
 
