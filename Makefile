@@ -71,7 +71,9 @@ $(READY): requirements.lock
 	@echo "Setting up .venv from requirements.lock: a few minutes, once"
 	$(PYTHON) -m venv --clear .venv
 	@set -o pipefail; .venv/bin/python -m pip install --progress-bar off --disable-pip-version-check --no-deps \
-		--require-hashes --requirement requirements.lock 2>&1 | tee .venv/set-up.log | awk "$(FEW)" \
+		--no-compile --require-hashes --requirement requirements.lock 2>&1 | tee .venv/set-up.log | awk "$(FEW)" \
 		|| { tail -n 20 .venv/set-up.log; exit 1; }
+	@echo "compiling them"  # which pip does too, with one core
+	@.venv/bin/python -m compileall -q -j 0 .venv/lib || true
 	@.venv/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)

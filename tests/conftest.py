@@ -1,6 +1,7 @@
 """What tests of every kind are given: images, a checkout that works on them, a server, a machine."""
 
 import gc
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -31,8 +32,9 @@ gc.disable()
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Let all workers ask one process for theirs, where there are several (warm.py)."""
+    """Let all workers ask one process for theirs, where there are several (warm.py), and use one core each."""
     if config.getoption("numprocesses", None) and not hasattr(config, "workerinput"):
+        os.environ.setdefault("OMP_NUM_THREADS", "1")  # or threads of BLAS wait for each other, at a core's full speed
         warm.share()
 
 

@@ -165,6 +165,7 @@ def test_every_path_that_a_text_names_is_there() -> None:
     assert {each for each in lost if "/waivers.yaml" not in each[1]} == set()  # that one a user writes
 
 
+@pytest.mark.slow
 def test_dvc_runs_a_stage_again_for_the_packages_that_it_names_and_for_no_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,7 +74,7 @@ def remarks(found: Evaluation) -> list[str]:
     if accuracy.is_guess:
         told.append(f"{accuracy.n_groups} groups of test images, fewer than {FEWEST_GROUPS}: the intervals are a guess")
     if absent:
-        told.append(f"no test image of {', '.join(absent)}: of these classes nothing is known")
+        told.append(f"no test image of {verdict.shortened(absent)}: of these classes nothing is known")
     if found.test.answers.n_unanswered:
         told.append(f"{found.test.answers.n_unanswered:,} test images have a probability that is no number: no answer")
     if len(set(map(bytes, found.test.answers.predicted))) == 1 and accuracy.n > 1:

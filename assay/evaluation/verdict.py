@@ -58,16 +58,19 @@ def _class_floors(recalls: Mapping[str, Share], p: params.Register) -> Check:
         text = f"no class is surely found too rarely; lowest is {worst}, {known[worst].value:.4f}; {limit}"
     text += f"; too few images to tell of {_each(perhaps)}" if perhaps else ""
     absent = [name for name, recall in recalls.items() if not recall.n]
-    text += f"; no test image of {_some(absent)}" if absent else ""
+    text += f"; no test image of {shortened(absent)}" if absent else ""
     return Check(name="class recall", passed=not surely, text=text)
 
 
 def _each(shares: Mapping[str, Share]) -> str:
     ranked = sorted(shares.items(), key=lambda each: (each[1].value, each[0]))
-    return _some([f"{name}: {of.value:.4f}, between {of.low:.4f} and {of.high:.4f} ({of.n:,})" for name, of in ranked])
+    return shortened(
+        [f"{name}: {of.value:.4f}, between {of.low:.4f} and {of.high:.4f} ({of.n:,})" for name, of in ranked]
+    )
 
 
-def _some(texts: Sequence[str]) -> str:
+def shortened(texts: Sequence[str]) -> str:
+    """Return the first of the texts, and how many more there are."""
     more = len(texts) - SHOWN
     return ", ".join(texts[:SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
@@ -133,7 +136,7 @@ def _no_worse_class(sides: Sides, champion: str, p: params.Register) -> Check:
             if found.high < -p.margin:
                 fallen[name] = found
     told = [f"{name}: {of.difference:+.4f}, at best {of.high:+.4f} ({of.n:,})" for name, of in sorted(fallen.items())]
-    text = f"recall is surely lower than champion {champion}'s by more than {p.margin} of {_some(told)}"
+    text = f"recall is surely lower than champion {champion}'s by more than {p.margin} of {shortened(told)}"
     none = f"no class is surely found more rarely than by champion {champion} by more than {p.margin}"
     knob = "(params.yaml: register.margin)"
     return Check(name="classes", passed=not fallen, text=f"{text if fallen else none} {knob}")

@@ -70,6 +70,7 @@ def run(paths: params.Paths) -> dict[str, str]:
     return {str(file): hashlib.sha256(file.read_bytes()).hexdigest() for file in made}
 
 
+@pytest.mark.slow
 def test_processes_make_the_same_bytes_as_threads(paths: params.Paths, monkeypatch: pytest.MonkeyPatch) -> None:
     of_threads = run(paths)
     monkeypatch.setattr(backend, "PROCESSES_FROM", 0)

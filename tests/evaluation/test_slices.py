@@ -94,6 +94,7 @@ def test_multi_label_image_is_in_the_slice_of_each_of_its_classes() -> None:
     assert {(each.value, each.share.n) for each in of if each.column == "class"} == {("cat", 100), ("dog", 100)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 8])
 def test_chance_is_named_in_one_set_of_twenty_at_most(size: int) -> None:
     """160 groups of which all, or most, are right or wrong together; camera and brightness go by group."""

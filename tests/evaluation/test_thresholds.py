@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from assay.evaluation import thresholds
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(st.integers(25, 80), st.integers(0, 2**32), st.integers(1, 6))
 def test_no_threshold_has_a_higher_f1_on_validation(n: int, seed: int, digits: int) -> None:

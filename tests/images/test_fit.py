@@ -106,6 +106,7 @@ def test_padding_is_black_and_nothing_else_is(size: fit.Size, canvas: fit.Size, 
     assert (pixels == level).sum() == planned.inside[0] * planned.inside[1]
 
 
+@pytest.mark.slow
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 8), st.sampled_from(RESIZES), st.tuples(st.integers(300, 420), st.integers(300, 420)))
 def test_jpeg_of_reduced_scale_is_close_to_a_full_decode_however_it_is_turned(

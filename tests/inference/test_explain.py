@@ -37,6 +37,7 @@ def png(pixels: np.ndarray) -> bytes:
     return out.getvalue()
 
 
+@pytest.mark.slow
 def test_train_image_is_its_own_nearest(folder: Path) -> None:
     found = explain.explain(Classifier.load(folder / "whole"), png(tiny.pixels(40)[7]), name="x", top=2)
     assert found.nearest[0].sha256 == f"{7:064x}"

@@ -50,6 +50,7 @@ def test_answers_are_those_of_keras(tmp_path: Path, task: Task, channels: int) -
     assert found.probabilities.std(axis=0).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["single_label", "multi_label"])
 def test_temperature_divides_the_logits(tmp_path: Path, task: Task) -> None:
     model, pixels = tiny.network(task=task), tiny.pixels()

@@ -144,6 +144,7 @@ def test_url_is_one_image_or_a_table() -> None:
         next(inputs.listed(["memory://set/gone.png"])).read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(difficult.files()))
 def test_standard_input_is_an_image_whatever_its_format(name: str) -> None:
     content = difficult.files()[name]

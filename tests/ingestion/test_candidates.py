@@ -75,6 +75,7 @@ def changed(tile: Image.Image, how: str) -> tuple[Image.Image, str, dict[str, in
     return ImageEnhance.Brightness(tile).enhance(1.08), "png", {}
 
 
+@pytest.mark.slow
 def test_copies_that_come_later_join_the_split_of_their_original(photos: Path) -> None:
     before = ingest(f"folder:{photos}")
     assert before["group"].nunique() == 96
@@ -133,6 +134,7 @@ def test_train_image_that_shows_a_given_test_image_is_set_aside_and_named(photos
     assert aside["decodable"].all()
 
 
+@pytest.mark.slow
 def test_limit_stays_while_the_set_grows_and_is_measured_anew_when_it_has_doubled(photos: Path, tmp_path: Path) -> None:
     kept = sorted(photos.rglob("*.png"), key=lambda file: file.name)
     for file in kept[30:]:

@@ -122,6 +122,7 @@ def test_a_copy_in_a_set_does_not_spoil_its_threshold() -> None:
     assert near_duplicates.calibrate(copied, seed=0) == pytest.approx(near_duplicates.calibrate(pure, seed=0), rel=0.4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("draw", [picture, cell])
 @pytest.mark.parametrize("copies", [1, 2, 4])
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.85, 1.0])

@@ -153,6 +153,7 @@ def test_nothing_is_left_of_batches_that_nobody_waited_for(images: opening.Sourc
     assert not list(raw.iterdir())
 
 
+@pytest.mark.slow
 def test_two_runs_at_once_leave_whole_batches_and_one_is_told(
     images: opening.Source, writer: str, tmp_path: Path
 ) -> None:

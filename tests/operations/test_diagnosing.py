@@ -47,6 +47,7 @@ def causes_now() -> list[str]:
     return [each.cause for each in diagnosing.now(params.load(), nothing).found.findings]
 
 
+@pytest.mark.slow
 def test_whole_run_is_diagnosed_with_what_the_export_says(checkout: Path) -> None:
     assert "small_test" in causes_now()
     told = symptom("scaling", "as the export has it")

@@ -157,6 +157,7 @@ def test_without_the_package_it_is_said_what_to_install(monkeypatch: pytest.Monk
         opening.open_source("tfds:mnist")
 
 
+@pytest.mark.slow
 def test_set_goes_through_ingest_and_tensorflow_is_not_imported(checkout: Path, prepared: Path) -> None:
     run(checkout, "assay", "snapshot", "tfds:animals", TFDS_DATA_DIR=str(prepared))
     assert json.loads((checkout / "data/source.json").read_text())["n_images"] == 78

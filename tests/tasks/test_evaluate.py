@@ -95,6 +95,7 @@ def test_the_page_shows_each_wrong_image_with_its_path_and_needs_no_network(
     assert not re.search(r"https?://", page)
 
 
+@pytest.mark.slow
 def test_evaluating_again_gives_the_same_bytes(evaluated: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     outs = [P.paths.predictions, P.paths.metrics.eval, P.paths.confusion, P.paths.evaluation / "index.html"]
     monkeypatch.chdir(evaluated)

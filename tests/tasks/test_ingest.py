@@ -232,6 +232,7 @@ def test_missing_source_is_named(checkout: Path, images: Path) -> None:
     assert printed.strip() == f"ingest: folder:{images}: no such folder"
 
 
+@pytest.mark.slow
 def test_read_only_folder_is_named_and_nothing_is_lost(checkout: Path, images: Path) -> None:
     ingest(checkout, images)
     draw(images, 1, first=99)
@@ -250,6 +251,7 @@ def test_read_only_folder_is_named_and_nothing_is_lost(checkout: Path, images: P
     assert hashes(checkout) == first
 
 
+@pytest.mark.slow
 def test_full_disk_is_said_and_leaves_no_half_file(checkout: Path, images: Path) -> None:
     ingest(checkout, images)
     draw(images, 20, first=50)

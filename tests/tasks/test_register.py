@@ -39,6 +39,7 @@ def registered(**limits: Any) -> dict[str, Any]:
     return dict(files.read_json(P.paths.candidate))
 
 
+@pytest.mark.slow
 def test_errors_are_the_images_with_any_class_wrong(folder: Path) -> None:
     rows = pd.read_csv(P.paths.predictions, dtype=str, keep_default_na=False)
     found = registered()

@@ -94,6 +94,7 @@ def test_the_numbers_are_those_of_the_written_model(trained: Path) -> None:
         assert found[key] == pytest.approx(np.concatenate(right).mean(), abs=1e-5)
 
 
+@pytest.mark.slow
 def test_training_again_gives_the_same_bytes_and_ends_what_was_known_of_one_that_was_stopped(
     trained: Path, tmp_path: Path
 ) -> None:
@@ -182,6 +183,7 @@ def test_multi_label_network_learns_the_same_bytes(tmp_path: Path, monkeypatch: 
     assert made[0] == made[1]
 
 
+@pytest.mark.slow
 def test_what_was_trained_with_half_the_bits_answers_with_all_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

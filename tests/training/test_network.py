@@ -67,6 +67,7 @@ def test_every_network_keeps_to_the_contract_also_after_it_was_read(
     np.testing.assert_array_equal(probabilities, answers(whole, images))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cnn", "resnet", "two_branch"])
 def test_every_network_learns_what_it_is_shown(name: str) -> None:
     rng = np.random.default_rng(0)

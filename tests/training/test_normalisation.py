@@ -26,6 +26,7 @@ def layers(shape: tuple[int, ...], **options: object) -> tuple[keras.Layer, kera
     return ours, theirs
 
 
+@pytest.mark.slow
 @settings(max_examples=25, deadline=None)
 @given(
     st.sampled_from([(7, 3), (2, 5, 3), (4, 3, 5, 3), (1, 1, 1, 3)]),
@@ -100,6 +101,7 @@ def test_roots_and_quotients_are_exact_where_keras_approximates_them() -> None:
     assert shares[1] < 1
 
 
+@pytest.mark.slow
 def test_no_approximation_is_left_in_the_graphs_of_training_and_prediction() -> None:
     pixels = keras.Input((8, 8, 1))
     x = BatchNormalization()(keras.layers.Conv2D(4, 3, use_bias=False)(pixels))

@@ -79,6 +79,7 @@ def test_two_epochs_have_different_orders_and_the_seed_decides_them(
     assert one != epochs_of(folder, index, seed=2)[0]
 
 
+@pytest.mark.slow
 # What is drawn of an image knows nothing of how often it is shown, so that not each has to meet each.
 @pytest.mark.parametrize(
     ("method", "strengths"),
@@ -102,6 +103,7 @@ def test_two_epochs_are_augmented_differently(folder: Path, index: contents.Inde
     assert not {image for image, *_ in one} & {image for image, *_ in two}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "each"), [("oversample", 7), ("undersample", 6)])
 def test_each_class_is_shown_equally_often(
     folder: Path, index: contents.Index, way: str, method: imbalance.Imbalance, each: int

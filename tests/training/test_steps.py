@@ -87,6 +87,7 @@ def test_fit_of_keras_runs_the_step(task: Task) -> None:
     assert history["loss"][29] < history["loss"][0]
 
 
+@pytest.mark.slow
 def test_oversight_of_the_step_changes_no_weight() -> None:
     """A plain Keras model of the same network ends in the same bits."""
     plain = small(dropout=0.5)
@@ -102,6 +103,7 @@ def test_oversight_of_the_step_changes_no_weight() -> None:
         np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-7)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["adamw", "sgd"])
 def test_no_approximation_is_left_in_the_graph_of_a_step(name: optimizers.Name) -> None:
     """What `rsqrtps` and `rcpps` approximate differs between Intel and AMD; clipping divides by a root."""

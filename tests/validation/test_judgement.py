@@ -120,6 +120,7 @@ def attacked() -> tuple[pd.DataFrame, pd.DataFrame]:
     return rows, half
 
 
+@pytest.mark.slow
 def test_gate_closes_when_half_of_the_files_become_empty_after_the_suites_were_suggested() -> None:
     rows, half = attacked()
     found = suggest(rows)
@@ -132,6 +133,7 @@ def test_gate_closes_when_half_of_the_files_become_empty_after_the_suites_were_s
     assert any(line.startswith("allowed, as many as now and no more: decodable: 25 of") for line in found.said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("severity", ["warning", "info"])
 def test_share_set_aside_counts_what_cannot_be_used_whatever_the_severity(severity: str) -> None:
     """The suites that were once suggested: their rules about files that cannot be read are warnings without end."""
@@ -172,6 +174,7 @@ def test_allowance_takes_as_many_as_there_were_and_the_share_beside_them(
     assert settled.success is (found.is_open and now + more > 0)
 
 
+@pytest.mark.slow
 def test_few_rows_are_excused_by_name_for_thirty_days_and_many_by_their_number() -> None:
     few = with_faults(sound(), ["copy of another"] * 2, first=1)
     few.loc[1, "label"] = "dog"
@@ -188,6 +191,7 @@ def test_few_rows_are_excused_by_name_for_thirty_days_and_many_by_their_number()
     assert entries["one label per picture"]["severity"] == "critical"
 
 
+@pytest.mark.slow
 def test_fault_of_nearly_all_images_leaves_them_in_use_and_says_so() -> None:
     rows = sound().assign(named_format="JPEG")
     found = suggest(rows)

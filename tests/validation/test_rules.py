@@ -18,6 +18,7 @@ WARNINGS = {rule.rule for rule in RULES if rule.severity != "critical"}
 SOUND = Case(table=sound(), broken={}, said="")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_broken_rule_names_its_rows_and_its_limit(built: Build, case: str) -> None:
     results = broken(for_classes(CASES[case].classes), built(case))

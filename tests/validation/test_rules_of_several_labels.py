@@ -49,6 +49,7 @@ def test_images_in_two_classes_and_in_none_break_no_rule(tmp_path: Path) -> None
     assert len(built["labels"]) == 141 + 2 * 11
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("table", "expected"),
     [

@@ -109,6 +109,7 @@ def test_class_names_stay_texts(here: Path) -> None:
     assert validated()["passed"]
 
 
+@pytest.mark.slow
 def test_rare_misspelling_is_no_class_and_a_common_one_is_two(here: Path) -> None:
     _, rules = suggested(here, with_row(label="Cat "))
     assert rules["known class"]["value_set"] == ["cat", "dog", "owl"]
@@ -121,6 +122,7 @@ def test_rare_misspelling_is_no_class_and_a_common_one_is_two(here: Path) -> Non
     assert validated()["passed"]
 
 
+@pytest.mark.slow
 def test_rule_that_the_data_break_stays_critical_and_excuses_those_alone(here: Path) -> None:
     said, rules = suggested(here, copies(label="dog"))
     assert "then the gate closes: one label per picture: 2 of 142 images" in said

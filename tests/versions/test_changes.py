@@ -84,6 +84,7 @@ def test_better_model_is_shown_with_what_chance_would_do() -> None:
     assert "| `eval.accuracy` | 0.9 | 0.94 | +0.04 |" in page()
 
 
+@pytest.mark.slow
 def test_difference_beyond_chance_is_called_real() -> None:
     made(errors=range(1))
     commit("second")
@@ -107,6 +108,7 @@ def test_drop_ends_with_exit_code_4_and_the_page() -> None:
     assert "2 new errors" in page()
 
 
+@pytest.mark.slow
 def test_model_behind_a_closed_gate_is_of_another_run_and_not_shown() -> None:
     made(errors=range(50), passed=0)
     commit("second")
@@ -115,6 +117,7 @@ def test_model_behind_a_closed_gate_is_of_another_run_and_not_shown() -> None:
     assert "| `gate.passed` | 1 | 0 | -1 |" in page()
 
 
+@pytest.mark.slow
 def test_other_test_split_is_compared_on_the_common_images(monkeypatch: pytest.MonkeyPatch) -> None:
     made(errors=range(5, 12), test="t2")
     commit("second")
@@ -134,6 +137,7 @@ def test_other_test_split_is_compared_on_the_common_images(monkeypatch: pytest.M
     assert "- f1_macro: -0.0" in worse.value.page
 
 
+@pytest.mark.slow
 def test_classes_are_listed_by_their_fall_and_cut_where_there_are_too_many() -> None:
     made(errors=range(10), **{f"c{n:03d}": 0.9 for n in range(80)})
     commit("second")
@@ -195,6 +199,7 @@ def test_page_and_json_hold_what_is_printed() -> None:
     assert "http" not in html
 
 
+@pytest.mark.slow
 def test_models_for_other_labels_or_classes_are_said_not_to_be_comparable() -> None:
     made(errors=range(10))
     candidate = json.loads(Path("registry/candidate.json").read_text())

@@ -210,6 +210,7 @@ def test_remote_that_ends_meanwhile_is_named() -> None:
         erasure._purge("remote nas", Ended(), {"0" * 64})
 
 
+@pytest.mark.slow
 def test_kept_reports_memos_and_worktrees_go_too(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     p = params.load()
     sha256 = manifest.read(p.paths.manifest).set_index("path").loc[ODD, "sha256"]

@@ -60,6 +60,7 @@ def asked(*arguments: str) -> str:
     return done.output
 
 
+@pytest.mark.slow
 def test_history_says_who_when_why_of_which_data_and_with_which_verdict(checkout: Path) -> None:
     said = asked("history")
     assert said.count("released, by Tester: v0.0.") == said.count("; data dddddddddddd, commit ") == 3
@@ -70,6 +71,7 @@ def test_history_says_who_when_why_of_which_data_and_with_which_verdict(checkout
     assert [row["version"] for row in rows if row["candidate"]] == ["v0.0.1", "v0.0.2", "v0.0.3"]
 
 
+@pytest.mark.slow
 def test_checkout_that_holds_models_against_an_older_champion_is_told_how_to_catch_up(checkout: Path) -> None:
     behind = "registry/champions.json of this checkout ends with none, by the tags the champion is"
     told = "a model made here would be held against the former"
@@ -95,12 +97,14 @@ def test_rollback_brings_the_previous_champion_back_and_moves_nothing_else(check
     assert "it took cats for dogs" in asked("history")
 
 
+@pytest.mark.slow
 def test_second_rollback_does_not_return_to_the_bad_one(checkout: Path) -> None:
     asked("rollback")
     with pytest.raises(AssayError, match=r"no champion before this one: v0\.0\.1 is the first"):
         rollback.previous()
 
 
+@pytest.mark.slow
 def test_gto_sees_the_same_champion(checkout: Path) -> None:
     asked("rollback")
     assert run(checkout, "gto", "show", "classifier#champion", "--version") == "v0.0.1"

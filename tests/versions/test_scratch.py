@@ -23,6 +23,7 @@ def test_all_but_what_the_stages_leave_lies_in_the_checkout() -> None:
     assert found["memo"]["training"] == paths["memo"]["training"]  # a checkpoint, and why a training was stopped
 
 
+@pytest.mark.slow
 def test_stage_that_fails_is_one_line_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "scratch"))

@@ -108,6 +108,7 @@ def test_a_copy_counts_that_is_named_with_its_original_or_that_goes_no_further()
         assert scores(truth, [hit])[0].caught == caught, hit
 
 
+@pytest.mark.slow
 def test_faults_go_through_the_real_stages(set_: list[Picture], tmp_path: Path) -> None:
     checkout(tmp_path / "checkout", ["china", "flower"])
     for name in ("zero_byte", "label_null"):

@@ -36,6 +36,7 @@ def outputs() -> dict[str, str]:
     return {str(file): files.sha256(file) for file in made}
 
 
+@pytest.mark.slow
 def test_what_growth_a_label_fix_and_a_removal_leave_is_what_a_clean_build_makes(images: Path) -> None:
     build(f"folder:{images}")
     draw(images, 3, first=50)

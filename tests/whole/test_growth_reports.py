@@ -45,6 +45,7 @@ def reordered(images: Path) -> None:
         file.rename(file.with_name(f"z{file.name}"))
 
 
+@pytest.mark.slow
 def test_what_remembers_leaves_what_a_clean_build_does(images: Path) -> None:
     build(images)
     draw(images, 3, first=50)

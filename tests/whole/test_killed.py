@@ -61,6 +61,7 @@ def counted(checkout: Path, stage: str, name: str, kill_at: int = 0, after: tupl
     return Counter((checkout / "done.log").read_text().split())
 
 
+@pytest.mark.slow
 def test_image_that_was_measured_before_a_kill_is_not_measured_again(checkout: Path) -> None:
     before = counted(checkout, "ingest", "decode", kill_at=115, after=(".assay/images/**/*.arrow", 2))
     after = counted(checkout, "ingest", "decode")

@@ -120,6 +120,7 @@ def test_augmentation_that_leaves_nothing_is_seen_where_pixels_tell_the_classes_
     assert named(made.recorded(made.sound(), augmentation=gone)) == []
 
 
+@pytest.mark.slow
 @given(st.floats(1e-7, 1e-3), st.floats(3.1, 1e4))
 def test_rate_that_is_advised_takes_steps_of_a_sound_size(first: float, grown: float) -> None:
     """A step of Adam's is as its rate, and so is what the kernels grow by."""

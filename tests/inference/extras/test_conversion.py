@@ -39,6 +39,7 @@ def asked(kind: str, model: keras.Model, folder: Path) -> Ask:
     return conversion.ask_litert(conversion.litert(model), threads=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["savedmodel", "litert"])
 @pytest.mark.parametrize(("task", "channels"), [("single_label", 3), ("multi_label", 1)])
 def test_floats_answer_as_keras_at_its_temperature(kind: str, task: Task, channels: int, tmp_path: Path) -> None:
@@ -51,7 +52,8 @@ def test_floats_answer_as_keras_at_its_temperature(kind: str, task: Task, channe
     assert wanted.std(axis=0).max() > 0.01
 
 
-@pytest.mark.parametrize("name", ["cnn", pytest.param("resnet", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["cnn", "resnet"])
 def test_networks_of_ours_answer_alike_with_their_normalisation_and_without_their_dropout(
     name: str, tmp_path: Path
 ) -> None:
@@ -82,6 +84,7 @@ def test_saved_model_is_asked_by_a_process_that_has_no_code_of_ours(tmp_path: Pa
     np.testing.assert_allclose(np.load(tmp_path / "said.npy"), model.predict_on_batch(pixels), atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["single_label", "multi_label"])
 def test_integers_are_nearly_the_floats(task: Task) -> None:
     model, pixels = tiny.network(task=task), tiny.pixels(200)

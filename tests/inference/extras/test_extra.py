@@ -144,6 +144,7 @@ def network_of_another_seed(*_: Any, **named: Any) -> keras.Model:
 answering = conversion.answering
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("checkout", TASKS, indirect=True)
 def test_extra_answers_as_is_printed_and_written(checkout: Path, kind: str) -> None:
@@ -182,6 +183,7 @@ def test_default_place_is_not_for_git() -> None:
     assert f"/{place}" in (ROOT / "models/.gitignore").read_text().splitlines()
 
 
+@pytest.mark.slow
 def test_integers_that_answer_otherwise_are_refused_and_leave_what_was_there(
     checkout: Path, monkeypatch: pytest.MonkeyPatch, right: bytes
 ) -> None:
@@ -200,6 +202,7 @@ def test_integers_that_answer_otherwise_are_refused_and_leave_what_was_there(
     assert content_of(P.paths.extras) != before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["savedmodel", "litert"])
 def test_floats_that_answer_otherwise_are_refused(checkout: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     monkeypatch.setattr(conversion, "answering", network_of_another_seed)
@@ -266,6 +269,7 @@ def test_folder_that_holds_something_else_is_left_alone(checkout: Path, there: s
     assert content_of(Path("mine")) == {there: b'{"format": 1}'}
 
 
+@pytest.mark.slow
 def test_new_empty_and_earlier_folder_are_written(checkout: Path, quick: None) -> None:
     Path("empty").mkdir()
     for out in ("empty", "new/deep", "new/deep"):

@@ -60,6 +60,7 @@ def test_set() -> Test:
     return as_tested(np.random.default_rng(2), 40)
 
 
+@pytest.mark.slow
 def test_clean_images_are_silent_and_what_was_put_in_is_named(approved: Profile, test_set: Test) -> None:
     clean = drawn(np.random.default_rng(3), 30)
     silent: dict[str, set[str]] = {"pixels": set(), "predicted classes": set(), "confidence": set()}

@@ -177,6 +177,7 @@ def test_newer_export_is_used_and_a_broken_one_is_not(export: Path, tmp_path: Pa
     assert not found.look()
 
 
+@pytest.mark.slow
 def test_no_request_is_lost_while_classifiers_change(
     export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -214,6 +215,7 @@ def test_not_ready_is_said_so(export: Path, monkeypatch: pytest.MonkeyPatch) -> 
         assert asked.post("/predict", files={"images": ("a", IMAGE)}).status_code == 503
 
 
+@pytest.mark.slow
 def test_process_answers_on_loopback_alone_and_ends_when_asked_after_what_is_at_work(
     export: Path, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ def blank_png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
+@pytest.mark.slow
 def test_mutated_uploads_never_make_an_error(server: TestClient, caplog: pytest.LogCaptureFixture) -> None:
     rng, statuses = random.Random(7), set()
     contents = [content for name, content in sorted(difficult.files().items()) if name != "huge.jpg"]
@@ -210,6 +211,7 @@ def test_body_that_does_not_come_is_given_up() -> None:
     assert refused.value.status == 408
 
 
+@pytest.mark.slow
 def test_memory_is_steady(server: TestClient) -> None:
     process, seen = psutil.Process(), []
     for _ in range(3):

@@ -55,6 +55,7 @@ def test_nothing_that_has_a_split_cannot_be_approved() -> None:
         as_approved(sound().assign(split=None))
 
 
+@pytest.mark.slow
 def test_rare_labels_share_a_distribution() -> None:
     rows = pd.concat([images(f"class {number}", train=3 + number) for number in range(60)], ignore_index=True)
     approved = as_approved(rows)
@@ -127,6 +128,7 @@ def test_whole_deliveries_that_follow_each_other_by_chance_stay_apart() -> None:
     assert strata.deliveries(rows.iloc[:0]).tolist() == []
 
 
+@pytest.mark.slow
 def test_new_images_in_several_batches_of_one_delivery_are_held_to_the_limit_of_one() -> None:
     """Ten deliveries of other brightness each; the eleventh is like one of them, and large."""
     light = pd.Series(np.repeat(np.random.default_rng(0).normal(0, 2, 11), 100))

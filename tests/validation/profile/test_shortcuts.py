@@ -78,6 +78,7 @@ def leads(n: int, strength: float, seed: int, stamped: int = 0) -> np.ndarray:
     return found["lead"].to_numpy()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [12, 40])
 @pytest.mark.parametrize("strength", [0.0, 1.0])
 def test_border_leads_by_what_is_beyond_chance(n: int, strength: float) -> None:
