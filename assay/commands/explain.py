@@ -22,6 +22,8 @@ def explain(image: Path, model: str | None, top: int, out: Path | None) -> None:
     from assay.images.decode import Undecodable
     from assay.inference import explain
 
+    if out is not None:
+        _check(out, image)
     classifier, content = loaded(model), image.read_bytes()
     try:
         found = explain.explain(classifier, content, name=str(image), top=top)
@@ -34,3 +36,11 @@ def explain(image: Path, model: str | None, top: int, out: Path | None) -> None:
         with files.replacing(out) as content_out:
             content_out.write(explain.png(explain.laid_over(classifier, found, content)))
         click.echo(f"heat map of {found.of!r}: {out}")
+
+
+def _check(out: Path, image: Path) -> None:
+    """Raise `AssayError` where the heat map would stand under a wrong name, or in the place of the image."""
+    if out.suffix.lower() != ".png":
+        raise AssayError(f"explain: {out}: the heat map is a PNG; a name must end in .png, not {out.suffix!r} (--out)")
+    if out.exists() and out.samefile(image):
+        raise AssayError(f"explain: {out}: that is the image itself, which would be lost (--out)")

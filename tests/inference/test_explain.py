@@ -116,3 +116,14 @@ def test_command_says_what_it_cannot_do(folder: Path, tmp_path: Path) -> None:
     out = ["--out", str(tmp_path / "b.png")]
     done = CliRunner().invoke(cli, ["explain", str(tmp_path / "a.png"), "--model", flat, *out])
     assert "no class-activation maps" in str(done.exception)
+
+
+@pytest.mark.parametrize(("name", "said"), [("b.html", "must end in .png, not '.html'"), ("a.png", "the image itself")])
+def test_heat_map_is_written_under_no_wrong_name_and_over_no_image(
+    folder: Path, tmp_path: Path, name: str, said: str
+) -> None:
+    content = png(tiny.pixels(1)[0])
+    (tmp_path / "a.png").write_bytes(content)
+    command = ["explain", str(tmp_path / "a.png"), "--model", str(folder / "whole"), "--out", str(tmp_path / name)]
+    assert said in str(CliRunner().invoke(cli, command).exception)
+    assert [(file.name, file.read_bytes()) for file in tmp_path.iterdir()] == [("a.png", content)]
