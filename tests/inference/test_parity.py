@@ -15,7 +15,7 @@ from assay.inference import difficult, export, exported, parity
 from assay.inference.classifier import Classifier
 from assay.inference.parity import Question
 from assay.labels import Task
-from assay.training import catalogue
+from assay.training import catalogue, lite
 from assay.training.tensors import draw_from, keras
 
 # After TensorFlow, which must be quiet when it comes.
@@ -144,8 +144,9 @@ BLOCKS = [TWICE | {"expand_ratio": 6, "se_ratio": 0.25}]
         partial(efficientnet.EfficientNet, 1.0, 1.0, 224, blocks_args=BLOCKS),
         partial(densenet.DenseNet, [1, 1, 1, 2]),
         keras.applications.MobileNetV3Small,
+        lambda input_shape, **_: lite.build(input_shape),
     ],
-    ids=["EfficientNet", "DenseNet", "MobileNetV3Small"],
+    ids=["EfficientNet", "DenseNet", "MobileNetV3Small", catalogue.LITE],
 )
 def test_kinds_of_backbones_are_answered_alike(tmp_path: Path, make: Callable[..., keras.Model]) -> None:
     draw_from(0)
