@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from assay import files, params
+from assay.commands import output
 
 
 @click.command()
@@ -31,6 +32,10 @@ def compare(
     from assay.versions import plots as drawing
 
     p = params.load()
+    ours = [file for file in vars(p.paths).values() if isinstance(file, Path)]
+    for file, option, suffix in ((as_json, "--json", ".json"), (html, "--html", ".html")):
+        if file:
+            output.check(file, ours, of=f"compare: {option}", suffix=suffix)
     wanted = [changes.gate(text) for text in gates]
     usual = [changes.Gate(metric="eval.accuracy", least=-p.register.margin)]
     found = changes.look(old, new, p)

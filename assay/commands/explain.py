@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from assay.commands import output
 from assay.commands.model import MODEL, loaded
 from assay.errors import AssayError
 
@@ -23,7 +24,7 @@ def explain(image: Path, model: str | None, top: int, out: Path | None) -> None:
     from assay.inference import explain
 
     if out is not None:
-        _check(out, image)
+        output.check(out, [image], of="explain: --out", suffix=".png")
     classifier, content = loaded(model), image.read_bytes()
     try:
         found = explain.explain(classifier, content, name=str(image), top=top)
@@ -36,11 +37,3 @@ def explain(image: Path, model: str | None, top: int, out: Path | None) -> None:
         with files.replacing(out) as content_out:
             content_out.write(explain.png(explain.laid_over(classifier, found, content)))
         click.echo(f"heat map of {found.of!r}: {out}")
-
-
-def _check(out: Path, image: Path) -> None:
-    """Raise `AssayError` where the heat map would stand under a wrong name, or in the place of the image."""
-    if out.suffix.lower() != ".png":
-        raise AssayError(f"explain: {out}: the heat map is a PNG; a name must end in .png, not {out.suffix!r} (--out)")
-    if out.exists() and out.samefile(image):
-        raise AssayError(f"explain: {out}: that is the image itself, which would be lost (--out)")

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from assay.commands import output
 from assay.commands.model import MODEL, loaded
 from assay.errors import AssayError, Unreadable
 
 if TYPE_CHECKING:
+    from assay.inference.inputs import Input
     from assay.inference.model import Prediction
 
 
@@ -40,8 +42,10 @@ def predict(given: tuple[str, ...], top: int, model: str | None, form: str, out:
     from assay.inference import inputs, predict, rows
 
     counts = {"images": 0, "unreadable": 0}
+    if out is not None:
+        output.check(out, map(Path, inputs.holders(given)), of="predict: --out")
     classifier = loaded(model)
-    found = predict.stream(classifier, inputs.listed(given), top=top)
+    found = predict.stream(classifier, _kept(inputs.listed(given), out), top=top)
     rows.write(
         _counted(_shown(found, inputs.count(given) if sys.stderr.isatty() else None), counts), form, out, top=top
     )
@@ -51,6 +55,14 @@ def predict(given: tuple[str, ...], top: int, model: str | None, form: str, out:
         click.echo(f"{out}: {counts['images']:,} images, by {classifier.version}", err=True)
     if counts["unreadable"]:
         raise Unreadable(f"predict: {counts['unreadable']:,} of {counts['images']:,} images cannot be read")
+
+
+def _kept(listed: Iterable["Input"], out: Path | None) -> Iterator["Input"]:
+    """Yield what is listed; raises `AssayError` at an image in whose place the answers would be written."""
+    for each in listed:
+        if out is not None and out.name == Path(each.place).name:
+            output.check(out, [Path(each.place)], of="predict: --out")
+        yield each
 
 
 def _counted(predictions: Iterable["Prediction"], counts: dict[str, int]) -> Iterator["Prediction"]:

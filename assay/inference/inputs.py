@@ -33,6 +33,7 @@ ROWS = 1024  # of a Parquet table at once
 class Input:
     name: str
     read: Callable[[], bytes]  # may raise `OSError`, for this image, or `AssayError`, for all
+    place: str = ""  # of its file or URL; empty where it is part of another, or of standard input
 
     def pixels(self, model: Model) -> np.ndarray | str:
         """Return what the model sees of it, uint8 [H, W, C], or why it cannot be read; raises `AssayError`."""
@@ -53,6 +54,18 @@ def count(given: Sequence[str]) -> int | None:
     if any(_kind(each)[0] in ("stdin", "url") for each in given):
         return None
     return sum(1 for _ in listed(given))
+
+
+def holders(given: Sequence[str]) -> Iterator[str]:
+    """Yield the places of what is named itself: files, tables, tars, and the file that is standard input."""
+    for each in given:
+        kind, place = _kind(each)
+        if kind == "stdin":
+            yield "/dev/stdin"
+        elif kind == "glob" or (kind == "tar" and glob.has_magic(place)):
+            yield from _globbed(place)
+        else:
+            yield place
 
 
 def _of(given: str, stdin: BinaryIO) -> Iterator[Input]:
@@ -94,7 +107,7 @@ def _kind(given: str) -> tuple[str, str]:
 
 
 def _file(place: str) -> Input:
-    return Input(name=place, read=partial(places.read, places.absolute(place)))
+    return Input(name=place, read=partial(places.read, places.absolute(place)), place=place)
 
 
 def _globbed(pattern: str) -> Iterator[str]:
@@ -130,7 +143,8 @@ def _table(table: str) -> Iterator[Input]:
             problem = "leaves the folder of the table" if path else "no path"
             yield Input(name=path or "(no path)", read=partial(_refuse, problem))
         else:
-            yield Input(name=path, read=partial(places.read, places.absolute(places.join(folder, inside))))
+            place = places.join(folder, inside)
+            yield Input(name=path, read=partial(places.read, places.absolute(place)), place=place)
 
 
 def _refuse(problem: str) -> bytes:

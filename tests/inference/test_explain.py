@@ -118,7 +118,7 @@ def test_command_says_what_it_cannot_do(folder: Path, tmp_path: Path) -> None:
     assert "no class-activation maps" in str(done.exception)
 
 
-@pytest.mark.parametrize(("name", "said"), [("b.html", "must end in .png, not '.html'"), ("a.png", "the image itself")])
+@pytest.mark.parametrize(("name", "said"), [("b.html", "must end so, not in '.html'"), ("a.png", "that file is read")])
 def test_heat_map_is_written_under_no_wrong_name_and_over_no_image(
     folder: Path, tmp_path: Path, name: str, said: str
 ) -> None:

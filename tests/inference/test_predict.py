@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -297,6 +298,46 @@ def test_file_is_written_whole_or_not_at_all(images: Path, export: Path, tmp_pat
     assert isinstance(done.exception, AssayError)
     assert out.read_text() == "before"
     assert not list(tmp_path.glob(".*.tmp"))
+
+
+@pytest.mark.parametrize("given", ["t.csv", "table:t.csv", "0.png", "*.png", "."])
+@pytest.mark.parametrize("linked", [False, True])
+def test_answers_take_no_place_of_what_is_asked(
+    images: Path, export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, given: str, linked: bool
+) -> None:
+    folder = Path(shutil.copytree(images, tmp_path / "images"))
+    monkeypatch.chdir(folder)
+    Path("t.csv").write_text("path\n0.png\n1.png\n")
+    out = Path("t.csv" if "t.csv" in given else "0.png")
+    if linked:
+        (out := tmp_path / out.name).hardlink_to(folder / out.name)
+    before = contents(folder)
+    done = asked(Path(given), "--model", export, "--format", "csv", "--out", out)
+    assert str(done.exception) == f"predict: --out {out}: that file is read, and would be lost; name another one"
+    assert contents(folder) == before
+
+
+def test_answers_take_no_place_of_standard_input(images: Path, export: Path, tmp_path: Path) -> None:
+    (tmp_path / "list").write_text(f"{images / '0.png'}\n")
+    command = [sys.executable, "-m", "assay", "predict", "-", "--model", export, "--out", tmp_path / "list"]
+    with (tmp_path / "list").open("rb") as stdin:
+        done = subprocess.run(command, stdin=stdin, capture_output=True, text=True)
+    assert done.returncode == 1 and "that file is read" in done.stderr
+    assert (tmp_path / "list").read_text() == f"{images / '0.png'}\n"
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def test_answers_take_no_place_of_an_image_that_a_table_names(images: Path, export: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    content = (images / "0.png").read_bytes()
+    (tmp_path / "in" / "a.csv").write_bytes(content)
+    (tmp_path / "t.jsonl").write_text('{"path": "in/a.csv"}\n')
+    done = asked(tmp_path / "t.jsonl", "--model", export, "--format", "csv", "--out", tmp_path / "in" / "a.csv")
+    assert "that file is read" in str(done.exception)
+    assert (tmp_path / "in" / "a.csv").read_bytes() == content
 
 
 def test_exit_code_tells(images: Path, export: Path, tmp_path: Path) -> None:

@@ -199,6 +199,17 @@ def test_page_and_json_hold_what_is_printed() -> None:
     assert "http" not in html
 
 
+@pytest.mark.parametrize(
+    ("option", "file", "said"),
+    [("--json", "params.yaml", "end so"), ("--html", "a.md", "end so"), ("--json", "registry/candidate.json", "read")],
+)
+def test_report_takes_no_place_of_what_it_reads(option: str, file: str, said: str) -> None:
+    made(errors=range(10))
+    before = Path("registry/candidate.json").read_bytes()
+    assert said in run(Path.cwd(), "assay", "compare", "first", option, file, code=1)
+    assert Path("registry/candidate.json").read_bytes() == before and not Path("a.md").exists()
+
+
 @pytest.mark.slow
 def test_models_for_other_labels_or_classes_are_said_not_to_be_comparable() -> None:
     made(errors=range(10))
