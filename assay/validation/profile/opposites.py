@@ -21,6 +21,7 @@ NEAR, FAR = 0.25, 0.6  # of the median distance from 0: on no side; and surely o
 FEW = 0.03  # of the images may be so near, in a set in which the others can be told
 MOST = 0.4  # of the images that are told; of two halves nobody knows which is wrong
 LEAST = 0.05  # of the images are nearer to 0 than one on the other side that is told, unless it is surely there
+HALF = 0.65  # of those told lie at least so far; nearer ones are the tail of images of no side
 DIGITS = 3  # of a score: further ones differ between processors
 INVERTED = "like the others once inverted"
 EXCHANGED = "like the others once red and blue are exchanged"
@@ -61,7 +62,8 @@ def _said(
 def opposite(numbers: np.ndarray, among: np.ndarray, origin: float = 0.0) -> np.ndarray:
     """Say of each image whether its numbers [N, D] lie as far on the other side of the origin as others do: bool [N].
 
-    `among` bool [N]: the images that say what is usual. None is told where these do not agree.
+    `among` bool [N]: the images that say what is usual. None is told where these do not agree, nor where those on the
+    other side lie nearer than others do: half of what is inverted is as far as half of the rest.
     """
     none = np.zeros(len(numbers), bool)
     if np.count_nonzero(among) < MANY:
@@ -70,7 +72,8 @@ def opposite(numbers: np.ndarray, among: np.ndarray, origin: float = 0.0) -> np.
     usual = np.abs(score[among])
     is_told = score < -np.clip(np.quantile(usual, LEAST), NEAR, FAR)
     is_clear = (usual < NEAR).mean() <= FEW and is_told[among].mean() <= MOST
-    return is_told if is_clear else none
+    is_opposite = is_told.any() and np.median(-score[is_told]) >= HALF
+    return is_told if is_clear and is_opposite else none
 
 
 def sides(numbers: np.ndarray, among: np.ndarray, origin: float = 0.0) -> np.ndarray:

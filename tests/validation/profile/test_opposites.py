@@ -45,6 +45,13 @@ def test_of_photos_of_anything_none_is_told(seed: int, n_bad: int) -> None:
     assert (opposites.inverted(pixels, rows(pixels)) == "").all()
 
 
+@pytest.mark.parametrize(("middle", "spread", "n_told"), [(0.0, 0.64, 0), (-1.0, 0.3, 20)])
+def test_tail_of_images_of_no_side_is_not_told_as_opposites_are(middle: float, spread: float, n_told: int) -> None:
+    numbers = np.concatenate([np.linspace(0.7, 1.3, 980), middle + np.linspace(-spread, spread, 20)])[:, None]
+    said = opposites.opposite(numbers, np.ones(1000, bool))
+    assert said[980:].sum() == n_told and not said[:980].any()
+
+
 def test_of_two_halves_none_is_told() -> None:
     pixels = cells(0)
     pixels[: N // 2] = 255 - pixels[: N // 2]
