@@ -1,11 +1,16 @@
 """Sizes, colour and training that suit the images, as a start for params.yaml, each with its reason."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
+from assay import labels
+from assay.labels import Task
+from assay.operations import flips
 from assay.training import presets
 
 SIDES_PX = (8, 12, 16, 24, 32, 48, 64, 96, 128)  # short sides; training from nothing hardly gains beyond, and pays
@@ -24,20 +29,31 @@ class Choice:
     why: str
 
 
-def choices(rows: pd.DataFrame, n_classes: int) -> list[Choice]:
-    """Return the choices for the images of a manifest, decodable ones with a split; in the order of params.yaml."""
+def choices(rows: pd.DataFrame, pixels: np.ndarray, classes: Sequence[str], task: Task) -> list[Choice]:
+    """Return the choices for the images of a manifest, decodable ones with a split; in the order of params.yaml.
+
+    `pixels`: border and centre of each row, uint8 [N, 2, 60].
+    """
     used = rows[rows["decodable"].astype("bool") & rows["split"].notna()]
     height, width = (used[f"{side}_px"].astype("float64") for side in ("height", "width"))
     found = [*_size(height, width), _colour(used)]
     value = {each.key.partition(".")[2]: each.value for each in found}
     n_train = int((used["split"] == "train").sum())
-    preset = _preset(value, n_train, n_classes)
+    preset = _preset(value, n_train, len(classes))
     found += [
         Choice(key=f"train.{key}", value=_plain(getattr(preset, key)), why=why) for key, why in preset.reasons.items()
     ]
-    flip = "none"
-    why = "digits, letters and signs change their meaning when they are flipped; `horizontal` often helps photographs"
+    flip, why = flips.choice(pixels, _places(used[used["split"] == "train"], classes, task))
     return [*found, Choice(key="train.augment.flip", value=flip, why=why)]
+
+
+def _places(rows: pd.DataFrame, classes: Sequence[str], task: Task) -> dict[str, np.ndarray]:
+    """Return where in the manifest the rows of each class are."""
+    found: dict[str, list[int]] = {name: [] for name in classes}
+    for place, label in rows["label"].items():
+        for name in labels.names(label, task):
+            found[name].append(place)
+    return {name: np.array(places, int) for name, places in found.items()}
 
 
 def hint(rows: pd.DataFrame, n_classes: int, chosen: list[Choice]) -> str:

@@ -111,7 +111,8 @@ def choose(p: params.Params) -> list[str]:
     rows, classes = manifest.read(p.paths.manifest), opening.class_names(opening.open_again(p.paths.source))
     if not rows["split"].notna().any():
         raise AssayError("init: no image can be used: none has a label and can be decoded; see the source")
-    chosen = fitting.choices(rows, len(classes))
+    pixels, task = manifest.read_pixels(p.paths.manifest), manifest.task(p.paths.manifest)
+    chosen = fitting.choices(rows, pixels, classes, task)
     text = params.FILE.read_text()
     files.write_text(params.FILE, params_lines.changed(text, {each.key: each.value for each in chosen}))
     params.load()  # raises where the file is wrong now
