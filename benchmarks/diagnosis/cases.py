@@ -37,17 +37,21 @@ def digits() -> tuple[list[np.ndarray], list[str], list[str]]:
     return images, [str(label) for label in found.target], [str(n) for n in range(len(images))]
 
 
-def of_folder(folder: Path) -> tuple[list[np.ndarray], list[str], list[str]]:
-    """Return images at `SIDE_PX`, labels and groups; `NAME__GROUP.png` is of a group, others each by itself."""
+def of_folder(name: str) -> tuple[list[np.ndarray], list[str], list[str]]:
+    """Return images, labels and groups; `name`: a folder of class folders, and @SIDE for another side than `SIDE_PX`.
+
+    `NAME__GROUP.png` is of a group, others each by itself.
+    """
+    folder, side = Path(name.partition("@")[0]), int(name.partition("@")[2] or SIDE_PX)
     listed = sorted(path for path in folder.glob("*/*") if path.suffix.lower() in (".png", ".jpg"))
     chosen = sorted(np.random.default_rng(0).permutation(len(listed))[:MOST_IMAGES])
-    images = [np.asarray(Image.open(listed[n]).resize((SIDE_PX, SIDE_PX))) for n in chosen]
+    images = [np.asarray(Image.open(listed[n]).resize((side, side))) for n in chosen]
     groups = [listed[n].stem.partition("__")[2] or str(n) for n in chosen]
     return images, [listed[n].parent.name for n in chosen], groups
 
 
 def healthy(name: str, seed: int) -> Case:
-    images, labels, groups = digits() if name == "digits" else of_folder(Path(name))
+    images, labels, groups = digits() if name == "digits" else of_folder(name)
     rows = pd.DataFrame({"label": labels, "truth": labels, "group": groups, "split": "train"})
     split = GroupShuffleSplit(1, train_size=SHARES["train"], random_state=seed)
     _, rest = next(split.split(rows, groups=rows["group"]))

@@ -1,8 +1,9 @@
 """Is the cause named? `python -m benchmarks.diagnosis.run OUT SET [FAULT ...]`; hours. README.md has what came out.
 
-SET: `digits`, or a folder of class folders. Faults are put into healthy recipes on it, by parameters, by data, or by a
-network of one's own, each at two strengths; the stages run as they are, behind a gate whose rules only warn. The folder
-OUT keeps what a diagnosis stands on, so that other rules can be asked later; runs that it has are not run again.
+SET: `digits`, or FOLDER of class folders, or FOLDER@SIDE at another side than 24 px. Faults are put into healthy
+recipes on it, by parameters, by data, or by a network of one's own, each at two strengths; the stages run as they are,
+behind a gate whose rules only warn. The folder OUT keeps what a diagnosis stands on, so that other rules can be asked
+later; runs that it has are not run again.
 """
 
 import pickle
