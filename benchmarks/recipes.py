@@ -14,7 +14,6 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -93,12 +92,16 @@ PHOTOS = {
 }
 
 
+def load(name: str) -> Images:
+    """Return the images of `digits`, of `elpv`, or of a folder of photos."""
+    return RECIPES[name][0]() if name in RECIPES else photos(Path(name))
+
+
 def main(names: list[str]) -> None:
     print("| data | recipe | epochs | test accuracy | balanced | seeds | CPU s a run |\n|---|---|---|---|---|---|---|")
     for name in names:
-        load, recipes = RECIPES[name] if name in RECIPES else (partial(photos, Path(name)), PHOTOS)
-        images, labels = load()
-        for recipe, change in recipes.items():
+        images, labels = load(name)
+        for recipe, change in (RECIPES[name][1] if name in RECIPES else PHOTOS).items():
             p = change(preset(images, labels))
             found = np.array([run(images, labels, p, seed) for seed in SEEDS])
             accuracy, balanced = (interval(found[:, column]) for column in (0, 1))

@@ -65,8 +65,8 @@ def told(pixels: np.ndarray, places: Mapping[str, np.ndarray], *, is_vertical: b
 
 def _said(found: Told) -> str:
     if not found.is_told:
-        return f"no class can be told from its originals ({found.share:.0%} of '{found.label}', by chance 50%)"
-    return f"{found.share:.0%} of '{found.label}' and {found.of_all:.0%} of all can be told"
+        return f"images cannot be told from the originals ({found.share:.0%} of '{found.label}', by chance 50%)"
+    return f"{found.share:.0%} of '{found.label}' and {found.of_all:.0%} of all can"
 
 
 def _flipped(is_vertical: bool) -> np.ndarray:
