@@ -27,10 +27,12 @@ def report(clone: Path, code: int) -> str:
     return (clone / "report/report.md").read_text()
 
 
+@pytest.mark.slow
 def test_results_that_are_those_of_the_commit_need_no_data(clone: Path) -> None:
     assert report(clone, 0) == "## table\n"
 
 
+@pytest.mark.slow
 def test_stage_whose_parameters_changed_without_a_run_is_named(clone: Path) -> None:
     set_params(clone, train={"epochs": 1})
     said = report(clone, 5)

@@ -58,6 +58,7 @@ def test_a_stage_elsewhere_works_on_a_branch_of_a_retraining_only(branch: str) -
         elsewhere._stage("train", branch)
 
 
+@pytest.mark.slow
 def test_names_stand_behind_the_last_option_in_every_command() -> None:
     root = Path(__file__).parent.parent.parent
     files = [file for folder in ("assay", "flows", "tasks") for file in (root / folder).rglob("*.py")]

@@ -78,6 +78,7 @@ def commands(error: str, folder: Path) -> list[list[str]]:
     return [part.split() for part in error.split("`")[1::2]]
 
 
+@pytest.mark.slow
 def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(own: Path) -> None:
     flip(cached(own))
     Path("made.txt").unlink()
@@ -95,6 +96,7 @@ def test_what_dvc_brought_back_damaged_is_refused_and_the_commands_mend_it(own: 
     assert run(own, "dvc", "status").endswith("up to date.")
 
 
+@pytest.mark.slow
 def test_a_file_of_a_folder_that_dvc_brought_back_damaged_is_refused_too(own: Path) -> None:
     flip(cached(own, b"inside!"))
     shutil.rmtree("many")

@@ -94,6 +94,7 @@ def test_forgotten_image_is_nowhere_and_all_others_stay(done: Path, beside: Path
     assert holding(done, needles) == set()
 
 
+@pytest.mark.slow
 def test_name_that_nobody_has_touches_nothing(done: Path) -> None:
     before = contents(done)
     said = run(done, "assay", "forget", "ape/007.png", "ape/none.png", code=1)
@@ -106,6 +107,7 @@ def contents(place: Path) -> dict[str, str]:
     return {str(file): files.sha256(file) for file in place.rglob("*") if file.is_file() and file.suffix != ".pyc"}
 
 
+@pytest.mark.slow
 def test_killed_half_way_it_can_be_called_again(done: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     p = params.load()
     sha256 = manifest.read(p.paths.manifest)["sha256"][3]
@@ -123,6 +125,7 @@ def interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
+@pytest.mark.slow
 def test_batch_that_is_not_here_is_not_lost(done: Path) -> None:
     shutil.rmtree(done / "data/raw")
     before = sorted((done / ".dvc/cache").rglob("*"))
@@ -133,6 +136,7 @@ def test_batch_that_is_not_here_is_not_lost(done: Path) -> None:
     assert erasure.forget(["ape/007.png"], params.load()).startswith("1 image forgotten: 1 batch written")
 
 
+@pytest.mark.slow
 def test_whole_batch_can_be_forgotten(done: Path) -> None:
     p = params.load()
     assert "151 images forgotten: 1 batch " in erasure.forget(manifest.read(p.paths.manifest)["path"].tolist(), p)
@@ -140,6 +144,7 @@ def test_whole_batch_can_be_forgotten(done: Path) -> None:
     assert (splits.read(p.paths.ledger)["split"] == splits.FORGOTTEN).all()
 
 
+@pytest.mark.slow
 def test_remote_that_cannot_be_listed_stops_before_anything_is_touched(
     done: Path, beside: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -33,6 +33,7 @@ def leaves(content: Any) -> list[Any]:
     return [leaf for value in content.values() for leaf in leaves(value)] if isinstance(content, dict) else [content]
 
 
+@pytest.mark.slow
 def test_every_stage_leaves_what_it_declares(first_run: Path) -> None:
     checkout = first_run / "checkout"
     assert set(yaml.safe_load((checkout / "dvc.lock").read_text())["stages"]) == set(STAGES)
