@@ -2,7 +2,8 @@
 
 Images are uint8 [N, H, W, C] in [0, 255], in and out. Every image of a batch is changed in its own way, by one draw of
 random numbers, one projective operation (flip, rotate, zoom, shear, shift, crop) and one of colour (brightness,
-contrast, colour). benchmarks/steps.md says what it costs a step.
+contrast, colour). Every second image keeps its pixels: it is not rotated, zoomed, sheared or cropped.
+benchmarks/steps.md says what it costs a step.
 """
 
 import math
@@ -16,7 +17,9 @@ GREY = (0.299, 0.587, 0.114)  # what red, green and blue add to the lightness: I
 DRAWS = (
     *("mirror", "upend", "rotate", "zoom", "shear", "right", "down", "crop", "crop_right", "crop_down"),
     *("brightness", "contrast", "saturation", "red", "green", "blue", "noise", "cut", "cut_right", "cut_down"),
+    "warp",
 )
+SHARP = 0.5  # of the images are only flipped and shifted, by whole pixels: to interpolate blurs, and new images are not
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,14 +107,15 @@ def _moves(s: Strengths) -> bool:
 def _path(draws: dict[str, tf.Tensor], shape: tf.Tensor, s: Strengths) -> dict[str, tf.Tensor]:
     """Return what `warp` takes: a crop is a zoom that shifts by no more than what it cuts away."""
     height, width = (tf.cast(shape[axis], tf.float32) for axis in (1, 2))
-    kept = 1 - s.crop_share * (draws["crop"] + 1) / 2
+    is_warped = tf.cast((draws["warp"] + 1) / 2 >= SHARP, tf.float32)
+    kept = 1 - is_warped * s.crop_share * (draws["crop"] + 1) / 2
     room = (1 - kept) / (2 * kept)  # to either side, of the side as it was
     return {
-        "angle_rad": draws["rotate"] * math.radians(s.rotate_deg),
-        "zoom": (1 + draws["zoom"] * s.zoom_share) / kept,
-        "shear": draws["shear"] * math.tan(math.radians(s.shear_deg)),
-        "right_px": (draws["right"] * s.shift_share + draws["crop_right"] * room) * width,
-        "down_px": (draws["down"] * s.shift_share + draws["crop_down"] * room) * height,
+        "angle_rad": is_warped * draws["rotate"] * math.radians(s.rotate_deg),
+        "zoom": (1 + is_warped * draws["zoom"] * s.zoom_share) / kept,
+        "shear": is_warped * draws["shear"] * math.tan(math.radians(s.shear_deg)),
+        "right_px": tf.round(draws["right"] * s.shift_share * width) + draws["crop_right"] * room * width,
+        "down_px": tf.round(draws["down"] * s.shift_share * height) + draws["crop_down"] * room * height,
         "mirror": (draws["mirror"] < 0) & (s.flip in ("horizontal", "both")),
         "upend": (draws["upend"] < 0) & (s.flip in ("vertical", "both")),
     }

@@ -69,6 +69,24 @@ def test_shift_is_never_more_than_its_share() -> None:
     assert len(np.unique(found)) > 5
 
 
+def test_shift_alone_keeps_every_pixel_as_it_is() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (50, 20, 20, 3), dtype=np.uint8)
+    found = changed(image, shift_share=0.2, flip="both")
+    ways = np.concatenate([image, image[:, ::-1], image[:, :, ::-1], image[:, ::-1, ::-1]])
+    for n, each in enumerate(found):
+        middle = each[5:15, 5:15]
+        windows = np.lib.stride_tricks.sliding_window_view(ways[n::50], (10, 10), axis=(1, 2))
+        assert (windows == middle.transpose(2, 0, 1)[None, None, None]).all(axis=(3, 4, 5)).sum() == 1
+
+
+def test_every_second_image_is_neither_turned_nor_zoomed_nor_cut(images: np.ndarray) -> None:
+    many = np.tile(images, (100, 1, 1, 1))
+    found = changed(many, rotate_deg=30, zoom_share=0.2, shear_deg=20, crop_share=0.3)
+    is_kept = (found == many).all(axis=(1, 2, 3))
+    assert 0.45 < is_kept.mean() < 0.55
+    assert (np.abs(found[~is_kept].astype(int) - many[~is_kept]).mean(axis=(1, 2, 3)) > 5).all()
+
+
 def test_zoom_doubles_a_square() -> None:
     image = np.zeros((1, 16, 16, 1), np.uint8)
     image[0, 6:10, 6:10] = 255

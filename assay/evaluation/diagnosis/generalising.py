@@ -144,7 +144,7 @@ def overfitting(evidence: Evidence, record: Record) -> Finding | None:
 def model_too_small(evidence: Evidence, record: Record) -> Finding | None:
     """A loss on train that stays high, with nothing else to explain it, or a network that is narrower than any."""
     p = evidence.train
-    if readings.fit(record) <= UNFITTED:
+    if readings.fit(record) <= UNFITTED or readings.is_by_heart(record):
         return None
     if recipes.is_narrow(p):
         return symptom(

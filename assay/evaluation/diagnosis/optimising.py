@@ -10,7 +10,7 @@ GROWN = 3.0  # times the size that a kernel began with, in the middle of all ker
 SLOW, SOUND = 1.5e-3, 1e-2  # of the size of the kernels, what a step of the first epoch changes: the least, and usual
 MOST = 1000.0  # times the rate, that one change is
 FEWEST_BATCH = 8  # images, with batch normalisation
-DEAD, VANISHED = 0.25, 0.02  # channels of a layer; gradient to weight of the least moved kernel to that of the last
+DEAD, VANISHED = 0.4, 0.02  # channels of a layer; gradient to weight of the least moved kernel to that of the last
 
 
 def rate_too_high(evidence: Evidence, record: Record) -> Finding | None:
@@ -74,6 +74,8 @@ def dead_units(evidence: Evidence, record: Record) -> Finding | None:
     """A layer of which many channels are 0 for every image."""
     shares = {name: each["dead"] for name, each in record["activations"].items()}
     if not shares or max(shares.values()) <= DEAD or readings.fit(record) <= UNFIT:
+        return None
+    if readings.grown(record) < readings.SHRUNK:  # by a penalty, which then is the cause
         return None
     layer = max(shares, key=lambda name: shares[name])
     p = evidence.train

@@ -17,6 +17,8 @@ Record = Mapping[str, Any]  # record.json
 
 PATH, UNFIT = 0.5, 0.1  # sum of all steps to the size of the kernels; loss on train to that of guessing: not fitted yet
 UNDONE = 0.05  # loss on train to that of guessing, of a run whose kernels have hardly moved: it would fall further
+SHRUNK = 0.5  # times the size that the kernels began with: a penalty has made them so
+BY_HEART = 0.97  # accuracy on train in the last epochs: nothing is left to be learnt of these images
 FEW = 30  # train images of a class
 LEAST_PLAIN = 0.1  # above chance, that is most like its own class before augmentation: of less nothing can be lost
 
@@ -71,10 +73,18 @@ def are_few(record: Record, p: params.Train) -> bool:
 def is_early(record: Record) -> bool:
     """Say whether the kernels have hardly moved yet, which any other loss of the run follows from.
 
-    An epoch may be kept that was before the end: what the last ones came to counts too.
+    An epoch may be kept that was before the end: what the last ones came to counts too. Few images can be learnt by
+    heart in few steps, and the loss of an epoch before that be kept.
     """
+    if is_by_heart(record):
+        return False
     last = number(record["epochs"][-1]["clean_loss"]) / record["guessing"] if record["epochs"] else math.inf
     return record["path"] < PATH and min(fit(record), last) > UNDONE
+
+
+def is_by_heart(record: Record) -> bool:
+    """Say whether the last epochs answered the train images right, whatever epoch is kept."""
+    return late(record, "clean_accuracy") >= BY_HEART
 
 
 def late(record: Record, name: str) -> float:

@@ -167,3 +167,45 @@ def test_two_classes_that_nobody_tells_apart_are_in_no_other_order() -> None:
     counts = 80 * np.eye(5, dtype=int)
     counts[:2, :2] = [[37, 43], [43, 37]]
     assert "label_map" not in named(confused(made.sound(accuracy=0.8), counts))
+
+
+ALIGNED = {
+    "plain": 0.83,
+    "augmented": 0.51,
+    "chance": 0.5,
+    "correlation": 0.36,
+}  # fine texture in one place: shifts part it
+GONE = {"plain": 0.83, "augmented": 0.4, "chance": 0.5, "correlation": 0.09}
+
+
+def test_texture_that_a_light_shift_parts_is_not_called_augmentation_too_strong() -> None:
+    hard = made.recorded(unfit(made.sound(), 1.2), augmentation=ALIGNED)
+    assert "augmentation_too_strong" not in named(hard)
+    assert named(made.recorded(hard, augmentation=GONE))[0] == "augmentation_too_strong"
+
+
+def test_what_hardly_moved_is_early_whatever_its_augmentation_leaves() -> None:
+    slow = made.recorded(unfit(made.sound()), path=0.02, augmentation=GONE)
+    assert slow.record
+    slow = made.recorded(slow, epochs=[row | {"update_ratio": 1e-4} for row in slow.record["epochs"]])
+    assert named(slow)[0] == "rate_too_low"
+
+
+def test_dropout_of_images_that_are_gone_is_not_what_keeps_them_from_being_learnt() -> None:
+    gone = made.recorded(unfit(made.sound(), 1.5), augmentation=GONE)
+    adding = made.recorded(gone, regularisation={"clean": 1.5, "augmented": 1.5, "dropout": 2.0})
+    assert named(adding)[0] == "augmentation_too_strong"
+
+
+def test_units_that_a_penalty_killed_are_those_of_the_penalty() -> None:
+    dead = {"activate": {"dead": 0.9, "constant": 0.9, "largest": 0.0}}
+    shrunk = made.recorded(unfit(made.sound()), kernels=kernels(0.01), activations=dead)
+    assert named(shrunk)[0] == "penalty_too_strong"
+
+
+def test_images_learnt_by_heart_after_the_kept_epoch_are_neither_early_nor_too_many_for_the_network() -> None:
+    early = made.recorded(unfit(made.sound(), 0.8), path=0.4)
+    assert early.record
+    assert named(early)[0] in ("rate_too_low", "too_few_epochs")
+    rows = [row | {"clean_accuracy": 1.0, "clean_loss": 0.2} for row in early.record["epochs"]]
+    assert not {"too_few_epochs", "model_too_small"} & set(named(made.recorded(early, epochs=rows)))
