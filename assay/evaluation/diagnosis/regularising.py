@@ -5,8 +5,8 @@ from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding, symptom
 from assay.evaluation.diagnosis.readings import Record
 
-DROPPED, AUGMENTED = 0.1, 0.08  # loss that dropout, and augmentation, add, to that of guessing
-LEFT, LIKE = 0.35, 0.3  # what augmentation leaves: of what tells classes apart in pixels; correlation with the image
+DROPPED, AUGMENTED = 0.1, 0.12  # loss that dropout, and augmentation, add, to that of guessing
+LEFT, LIKE = 0.5, 0.3  # what augmentation leaves: of what tells classes apart in pixels; correlation with the image
 UNFITTED, LOST = 0.3, 0.6  # losses to that of guessing
 HEAVY = 0.8  # share of the features that dropout takes: no published recipe takes so many
 
