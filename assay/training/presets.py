@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 IMAGES_SEEN = 80_000  # by a run of few images
 EPOCHS = (10, 100)  # at least and at most
-LARGE_EPOCHS, LARGE_SEEN = 20, 200_000  # so many for larger sets, while no more images than these are seen
+LARGE_EPOCHS, LARGE_SEEN = 24, 216_000  # so many for larger sets, while no more images than these are seen
 LAST_SIDE_PX = 8  # blocks halve the picture until no more is left of its side
 LEAST_BLOCKS, FOUR_FROM_PX = 3, 32  # from this side on one more: five points on photos of 32 px, at the same cost
 WIDEST = 256

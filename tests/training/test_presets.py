@@ -11,7 +11,7 @@ def test_blocks_follow_the_side_as_measured(side_px: int, n_blocks: int) -> None
 
 
 @pytest.mark.parametrize(
-    ("n_images", "epochs"), [(1_438, 56), (1_968, 41), (5_000, 20), (10_000, 20), (14_000, 14), (60_000, 10), (50, 100)]
+    ("n_images", "epochs"), [(1_438, 56), (1_968, 41), (5_000, 24), (9_000, 24), (14_000, 15), (60_000, 10), (50, 100)]
 )
 def test_runs_of_few_images_see_as_many_and_larger_sets_are_seen_often_enough(n_images: int, epochs: int) -> None:
     assert presets.epochs_for(n_images) == epochs
