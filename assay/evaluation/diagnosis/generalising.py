@@ -15,6 +15,7 @@ from assay.training import catalogue
 
 UNFITTED = 0.3  # loss on train to that of guessing: not fitted
 NOISY, SURE, AS_SURE = 0.03, 0.4, 0.85  # labels called otherwise; mean confidence; that of wrong answers to all
+GUESSING = 0.97  # loss on train to that of guessing: what has learnt nothing says nothing of labels
 GAP, GAP_ERRORS = 0.02, 3.0  # accuracy on train less that on new images; in standard errors
 LATE_GAP, LATER = 0.2, 0.05  # the gap in the last epochs; accuracy on val of the last epochs above the one that is kept
 FORGOT = 0.1  # of accuracy on val, lost once the backbone learns
@@ -23,7 +24,7 @@ FORGOT = 0.1  # of accuracy on val, lost once the backbone learns
 def label_noise(evidence: Evidence, record: Record) -> Finding | None:
     """Labels of new images that the model confidently calls otherwise, as sure of these as of the others."""
     run = evidence.run
-    if not run or not run.is_single:
+    if not run or not run.is_single or readings.fit(record) >= GUESSING:
         return None
     probabilities = np.concatenate([split.probabilities for split in (run.val, run.test)])
     actual = np.concatenate([split.actual for split in (run.val, run.test)])
@@ -128,14 +129,14 @@ def _gap(evidence: Evidence) -> Gap | None:
 
 def overfitting(evidence: Evidence, record: Record) -> Finding | None:
     """A gap between train and new images. How large a sound one is differs from set to set: never more than a hint."""
-    gap = _gap(evidence)
-    if not gap or not gap.is_large:
+    by_heart = _by_heart(evidence, record)
+    if not by_heart:
         return None
     return Finding(
         cause="overfitting",
         kind="symptom",
         certainty="possible",
-        seen=(f"{gap.said}; a light change of the image turns {record['lightly']['flips']:.0%} of the answers on val"),
+        seen=(f"{by_heart}; a light change of the image turns {record['lightly']['flips']:.0%} of the answers on val"),
         change=recipes.against_overfitting(evidence.train),
         alike=("augmentation_too_weak", "model_too_large", "too_few_images", "label_noise"),
     )

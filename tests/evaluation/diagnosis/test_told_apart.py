@@ -209,3 +209,15 @@ def test_images_learnt_by_heart_after_the_kept_epoch_are_neither_early_nor_too_m
     assert named(early)[0] in ("rate_too_low", "too_few_epochs")
     rows = [row | {"clean_accuracy": 1.0, "clean_loss": 0.2} for row in early.record["epochs"]]
     assert not {"too_few_epochs", "model_too_small"} & set(named(made.recorded(early, epochs=rows)))
+
+
+def test_what_has_learnt_nothing_says_nothing_of_labels() -> None:
+    assert "label_noise" in named(noisy(made.sound()))
+    assert "label_noise" not in named(unfit(noisy(made.sound()), 1.6))
+
+
+def test_epochs_that_learn_by_heart_are_told_though_an_earlier_one_is_kept() -> None:
+    kept = unfit(made.sound(accuracy=0.7), 1.6)
+    assert kept.record and "overfitting" not in named(kept)
+    rows = [row | {"clean_accuracy": 1.0, "val_accuracy": 0.7} for row in kept.record["epochs"]]
+    assert "overfitting" in named(made.recorded(kept, epochs=rows))
