@@ -169,12 +169,8 @@ def test_two_classes_that_nobody_tells_apart_are_in_no_other_order() -> None:
     assert "label_map" not in named(confused(made.sound(accuracy=0.8), counts))
 
 
-ALIGNED = {
-    "plain": 0.83,
-    "augmented": 0.51,
-    "chance": 0.5,
-    "correlation": 0.36,
-}  # fine texture in one place: shifts part it
+# Fine texture that is in one place in every image: a shift parts it.
+ALIGNED = {"plain": 0.83, "augmented": 0.51, "chance": 0.5, "correlation": 0.36}
 GONE = {"plain": 0.83, "augmented": 0.4, "chance": 0.5, "correlation": 0.09}
 
 
