@@ -157,7 +157,7 @@ class Train:
     transfer: Transfer
     dropout: Annotated[float, Field(ge=0, lt=1, strict=True)]
     batch_images: Count
-    imbalance: Literal["none", "balanced", "effective_number", "oversample", "undersample", "focal"]
+    imbalance: Literal["none", "balanced", "effective_number", "logit_adjustment", "oversample", "undersample", "focal"]
     augment: Augment
     epochs: Count
     optimizer: Literal["adam", "adamw", "sgd"]

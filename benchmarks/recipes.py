@@ -32,6 +32,7 @@ from tasks import train as stage
 SEEDS = range(5)
 P = params.load(Path(__file__).parents[1] / "params.yaml")
 Images = tuple[np.ndarray, np.ndarray]  # uint8 [N, H, W, C], labels [N]
+Rows = dict[str, np.ndarray]  # of each split
 
 
 def digits() -> Images:
@@ -111,39 +112,52 @@ def main(names: list[str]) -> None:
 
 def run(images: np.ndarray, labels: np.ndarray, p: params.Train, seed: int) -> tuple[float, float, float]:
     """Return accuracy and balanced accuracy on test, and the CPU seconds of the training."""
+    predicted, actual, seconds = answers(images, labels, p, split(labels, seed), seed)
+    return accuracy_score(actual, predicted), balanced_accuracy_score(actual, predicted), seconds
+
+
+def answers(
+    images: np.ndarray, labels: np.ndarray, p: params.Train, rows: Rows, seed: int
+) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return what was predicted of the test images, what they are, and the CPU seconds of the training."""
     with tempfile.TemporaryDirectory() as folder:
         inside = {name: Path(folder) / path for name, path in vars(P.paths).items() if isinstance(path, Path)}
         memo = {name: Path(folder) / path for name, path in vars(P.paths.memo).items()}
         paths = dataclasses.replace(P.paths, **inside, memo=dataclasses.replace(P.paths.memo, **memo))
-        index = write(paths, images, labels, seed)
+        index = write(paths, images, labels, rows)
         began = time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):
             stage.train(paths, p, seed=seed, threads=P.threads)
         seconds = time.process_time() - began
         model = keras_file.read(paths.model)
-        answers = [
+        found = [
             (model.predict_on_batch(part).argmax(axis=1), actual.numpy())
             for part, actual in batches.ordered(paths.records, index, "test", batch_images=64)
         ]
-    predicted, actual = map(np.concatenate, zip(*answers, strict=True))
-    return accuracy_score(actual, predicted), balanced_accuracy_score(actual, predicted), seconds
+    predicted, actual = map(np.concatenate, zip(*found, strict=True))
+    return predicted, actual, seconds
 
 
-def write(paths: params.Paths, images: np.ndarray, labels: np.ndarray, seed: int) -> contents.Index:
-    """Write the records of a split that the seed decides."""
+def split(labels: np.ndarray, seed: int) -> Rows:
+    """Return the split that the seed decides."""
     rest, test = train_test_split(np.arange(len(labels)), test_size=0.25, stratify=labels, random_state=seed)
     train, val = train_test_split(rest, test_size=0.1, stratify=labels[rest], random_state=seed)
+    return {"train": train, "val": val, "test": test}
+
+
+def write(paths: params.Paths, images: np.ndarray, labels: np.ndarray, rows: Rows) -> contents.Index:
+    """Write the records of a split."""
     splits = {}
-    for split, rows in {"train": train, "val": val, "test": test}.items():
+    for name, of_split in rows.items():
         examples = [
             contents.Example(
                 image=images[row], label=int(labels[row]), sha256=hashlib.sha256(str(row).encode()).hexdigest()
             )
-            for row in rows
+            for row in of_split
         ]
-        counts = tuple(int(count) for count in np.bincount(labels[rows], minlength=labels.max() + 1))
-        name = shard.write(paths.records, split, examples)
-        splits[split] = contents.Split(n_images=len(rows), class_counts=counts, shards=(name,))
+        counts = tuple(int(count) for count in np.bincount(labels[of_split], minlength=labels.max() + 1))
+        written = shard.write(paths.records, name, examples)
+        splits[name] = contents.Split(n_images=len(of_split), class_counts=counts, shards=(written,))
     _, height, width, channels = images.shape
     classes = tuple(str(label) for label in range(labels.max() + 1))
     index = contents.Index(height_px=height, width_px=width, channels=channels, classes=classes, splits=splits)

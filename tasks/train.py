@@ -43,7 +43,7 @@ def train(paths: params.Paths, p: params.Train, *, seed: int, threads: int) -> d
     with strategy.scope():
         classifier = network.build(index, p, statistics, own=paths.networks)
         made = job.build(classifier, paths.records, index, p=p, seed=seed)
-    few = keeping.said(made.rule, index.splits["val"].n_images)
+    few = keeping.said(made.rule, index.splits["val"].n_images, made.n_alike)
     others = fingerprint.reservations(classifier, portable=p.portable, gpus=devices.n_gpus())
     for told in filter(None, (few, *others)):
         print(told, flush=True)

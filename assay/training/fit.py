@@ -203,11 +203,11 @@ class Run(keras.callbacks.Callback):  # type: ignore[misc]
         seconds = time.monotonic() - self.epoch_began
         print(progress.line(row, epochs=self.phases[-1].end, task=self.task, seconds=seconds), flush=True)
         tensorboard.write(self.place / "tensorboard", row, self.learner, what=self.p.tensorboard)
-        state.kept = keeping.step(state.kept, [each["val_loss"] for each in state.rows], self.job.rule)
+        state.kept = keeping.step(state.kept, [each["val_objective"] for each in state.rows], self.job.rule)
         if state.kept.epoch == state.epoch:
             self.best = checkpoints.take(self.learner.weights)
         if self.p.schedule == "plateau":
-            state.plateau = schedule.fall(state.plateau, row["val_loss"], patience_epochs=self.p.plateau_epochs)
+            state.plateau = schedule.fall(state.plateau, row["val_objective"], patience_epochs=self.p.plateau_epochs)
             self.table.factor.assign(state.plateau.factor)
         if state.epoch == 1:
             state.fingerprint["first_epoch"] = fingerprint.of_weights(self.learner)
@@ -238,6 +238,7 @@ class Run(keras.callbacks.Callback):  # type: ignore[misc]
             "clean_accuracy": clean.accuracy,
             "val_loss": val.loss,
             "val_accuracy": val.accuracy,
+            "val_objective": self.job.objective.of(truth, answers),
             "rate": float(self.table.rates[n_steps - 1]) * self.state.plateau.factor,
             "update_ratio": math.exp(float(logs["update"])),
         }

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from assay import params
 from assay.dataset.records.contents import Index
-from assay.training import augment, batches, guards, imbalance, keeping, losses, measure, shuffled, steps
+from assay.training import augment, batches, guards, imbalance, keeping, losses, measure, objective, shuffled, steps
 from assay.training.network import Statistics
 from assay.training.tensors import keras, tf
 
@@ -21,6 +21,8 @@ class Job:
     names: batches.Names  # of the train images
     plan: shuffled.Plan
     guessing: float  # the loss of who knows only how common the classes are
+    objective: objective.Objective
+    n_alike: float  # val images that would tell as much about it if all weighed the same
     rule: keeping.Rule
     learner: steps.Learner
     answer: measure.Answer  # of the learner
@@ -55,8 +57,15 @@ def build(network: keras.Model, folder: Path, index: Index, *, p: params.Train, 
     names = batches.names(folder, index, "train")
     labels, n_classes = names.labels, len(index.classes)
     rates = imbalance.rates(labels, n_classes, p.imbalance)
-    weights = imbalance.weights(labels, n_classes, p.imbalance)
-    loss = losses.build(index.task, method=p.imbalance, weights=weights, smoothing=p.label_smoothing)
+    loss = losses.build(
+        index.task,
+        method=p.imbalance,
+        weights=imbalance.weights(labels, n_classes, p.imbalance),
+        offsets=imbalance.offsets(labels, n_classes, p.imbalance),
+        smoothing=p.label_smoothing,
+    )
+    aim = objective.Objective(task=index.task, method=p.imbalance, train=labels, n_classes=n_classes)
+    n_alike = aim.n_alike(batches.names(folder, index, "val").labels)
     learner = steps.learner(network, loss=loss, task=index.task, n_images=len(labels), l1=p.l1, l2=p.l2)
     n_sample = min(SAMPLE_IMAGES, max(100, round(SAMPLE_SHARE * len(labels))))
     ordered = batches.ordered(folder, index, "train", batch_images=p.batch_images)
@@ -67,7 +76,9 @@ def build(network: keras.Model, folder: Path, index: Index, *, p: params.Train, 
         names=names,
         plan=shuffled.Plan(seed=seed, batch_images=p.batch_images, strengths=augment.strengths(p.augment), rates=rates),
         guessing=guards.guessing(labels, n_classes, rates),
-        rule=keeping.rule(p.keep, index.splits["val"].n_images),
+        objective=aim,
+        n_alike=n_alike,
+        rule=keeping.rule(p.keep, n_alike),
         learner=learner,
         answer=measure.answering(learner),
         val=batches.ordered(folder, index, "val", batch_images=p.batch_images, again=True),

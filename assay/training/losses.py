@@ -27,13 +27,21 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor, *, task: Task, smoothing
     return tf.nn.softmax_cross_entropy_with_logits(targets, logits)
 
 
-def build(task: Task, *, method: imbalance.Imbalance, weights: np.ndarray | None, smoothing: float) -> Loss:
-    """Return the loss that training makes small; `weights` are those of `imbalance.weights`.
+def build(
+    task: Task,
+    *,
+    method: imbalance.Imbalance,
+    weights: np.ndarray | None,
+    offsets: np.ndarray | None = None,
+    smoothing: float,
+) -> Loss:
+    """Return the loss that training makes small; `weights` and `offsets` are those of `imbalance`.
 
     Focal: what is right already counts less, by the power `imbalance.FOCUS`: https://arxiv.org/abs/1708.02002
     """
 
     def loss(labels: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        logits = logits if offsets is None else logits + tf.constant(offsets, tf.float32)
         found = cross_entropy(labels, logits, task=task, smoothing=smoothing)
         if method == "focal":
             right = tf.exp(-cross_entropy(labels, logits, task=task))

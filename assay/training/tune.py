@@ -105,8 +105,10 @@ def _val_loss(trial: optuna.Trial, p: params.Params, train: params.Train, index:
     built = network.build(index, train, scale, own=p.paths.networks)
     made = job.build(built, p.paths.records, index, p=train, seed=p.seed)
 
+    by = "val_loss" if "imbalance" in p.tune else "val_objective"  # of different ways only the plain one compares
+
     def after(row: Mapping[str, Any]) -> None:
-        trial.report(row["val_loss"], row["epoch"])
+        trial.report(row[by], row["epoch"])
         if trial.should_prune():
             raise optuna.TrialPruned
 
@@ -117,7 +119,7 @@ def _val_loss(trial: optuna.Trial, p: params.Params, train: params.Train, index:
     kept = found.rows[found.kept_epoch - 1]
     trial.set_user_attr("val_accuracy", kept["val_accuracy"])
     trial.set_user_attr("epoch", found.kept_epoch)
-    return float(kept["val_loss"])
+    return float(kept[by])
 
 
 def line(trial: optuna.trial.FrozenTrial) -> str:

@@ -16,7 +16,7 @@ from shards_made import write_data, write_sets
 from assay import params
 from assay.dataset.records import contents
 from assay.errors import AssayError
-from assay.training import checkpoints, fit, guards, job, measure, network, phases, state, tensors
+from assay.training import checkpoints, fit, guards, job, measure, network, objective, phases, state, tensors
 
 tensors.set_up(threads=2)  # here, because it must come before the first operation of any test
 
@@ -81,6 +81,17 @@ def whole(undisturbed: Whole, tmp_path: Path) -> Whole:
     """The run whose checkpoint is the test's own."""
     shutil.copytree(undisturbed.folder, tmp_path / "whole")
     return dataclasses.replace(undisturbed, folder=tmp_path / "whole")
+
+
+def test_epoch_is_kept_by_what_training_makes_small(
+    tmp_path: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = [3.0, 1.0, 2.0]
+    values = iter(measured)
+    monkeypatch.setattr(objective.Objective, "of", lambda *_: next(values))
+    found, _ = run(tmp_path, index, of_train(**SIMPLE, epochs=3))
+    assert [row["val_objective"] for row in found.rows] == measured
+    assert found.kept_epoch == 2
 
 
 def killed_after(epoch: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def test_the_mean_weight_of_the_images_is_one(method: imbalance.Imbalance) -> No
     np.testing.assert_allclose(np.where(MARKS[:, :2] > 0, of_decisions[1], of_decisions[0]).mean(axis=0), 1)
 
 
-@pytest.mark.parametrize("method", ["none", "oversample", "undersample", "focal"])
+@pytest.mark.parametrize("method", ["none", "logit_adjustment", "oversample", "undersample", "focal"])
 def test_the_others_weigh_all_the_same(method: imbalance.Imbalance) -> None:
     assert imbalance.weights(LABELS, 3, method) is None
 
@@ -56,7 +56,7 @@ def test_every_class_is_shown_as_often_as_the_commonest_or_the_rarest(method: im
     np.testing.assert_allclose(np.bincount(LABELS, weights=rates), each)
 
 
-@pytest.mark.parametrize("method", ["none", "balanced", "effective_number", "focal"])
+@pytest.mark.parametrize("method", ["none", "balanced", "effective_number", "logit_adjustment", "focal"])
 def test_the_others_show_each_image_once(method: imbalance.Imbalance) -> None:
     assert (imbalance.rates(LABELS, 3, method) == 1).all()
 
@@ -66,6 +66,21 @@ def test_an_image_of_many_classes_is_shown_as_often_as_its_rarest_asks_for() -> 
     over, under = (imbalance.rates(marks, 2, name) for name in ("oversample", "undersample"))
     np.testing.assert_allclose(over, np.sqrt([20 / 20] * 16 + [20 / 4] * 4 + [20 / 1]))
     np.testing.assert_allclose(under, np.sqrt([1 / 20] * 16 + [1 / 4] * 4 + [1]))
+
+
+def test_logits_are_adjusted_by_how_common_each_class_is() -> None:
+    found = imbalance.offsets(LABELS, 3, "logit_adjustment")
+    assert found is not None
+    np.testing.assert_allclose(np.exp(found), [0.1, 0.3, 0.6])
+    of_decisions = imbalance.offsets(MARKS[:, :2], 2, "logit_adjustment")
+    assert of_decisions is not None
+    np.testing.assert_allclose(np.exp(of_decisions), [3 / 9, 4 / 8])  # the odds of each label
+    assert imbalance.offsets(LABELS, 3, "balanced") is None
+
+
+def test_images_of_val_are_shown_as_often_as_those_of_train() -> None:
+    found = imbalance.rates(np.array([0, 2]), 3, "oversample", train=LABELS)
+    np.testing.assert_allclose(found, [60 / 10, 1])
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.booleans())

@@ -38,7 +38,14 @@ def test_the_rule_goes_by_the_number_of_validation_images_unless_one_is_wanted(
 ) -> None:
     assert keeping.rule("auto", n_images) == rule
     assert keeping.rule("best", n_images) == "best"
-    assert (keeping.said(rule, n_images) == "") == (rule == "best")
+    assert (keeping.said(rule, n_images, n_images) == "") == (rule == "best")
+
+
+def test_few_images_of_rare_classes_are_told_of() -> None:
+    assert keeping.said("last", 12, 12).startswith("only 12 validation images: ")
+    assert keeping.said("last", 100, 11.6).startswith(
+        "100 validation images, of rare classes so few that they tell as much as 12: "
+    )
 
 
 def test_a_loss_that_is_no_number_is_never_the_best() -> None:

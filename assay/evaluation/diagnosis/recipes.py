@@ -7,7 +7,8 @@ from assay.training import catalogue
 
 STRONGER = {"none": "light", "light": "medium", "medium": "strong"}
 WEAKER = {"strong": "light", "medium": "light", "light": "none"}
-BALANCED = {"none": "balanced", "balanced": "oversample"}  # where neither helps, images do
+BALANCED, LEAST_RARE = "logit_adjustment", 10  # train images of a class, for fewer of which only more images help
+BACKBONE_SIDE_PX = 96  # that small images are enlarged to for a backbone: seven points on photos of 32 px
 USUAL, NARROW = (16, 32, 64), 8  # filters of each block; fewer of the last block are too few for anything
 PRESET_OR_PLACE = ("preset", "flip")  # of `train.augment`: all else names a strength
 
@@ -34,6 +35,22 @@ def stronger(p: params.Train) -> Change:
 def against_overfitting(p: params.Train) -> Change:
     """Return stronger augmentation, or a stronger decay where there is none."""
     return stronger(p) or {"train.weight_decay": max(0.01, 10 * p.weight_decay)}
+
+
+def balanced(p: params.Train, n_least: int) -> Change:
+    """Return the way that found most of rare classes, for a smallest class of `n_least` train images."""
+    return {"train.imbalance": BALANCED} if p.imbalance != BALANCED and n_least >= LEAST_RARE else {}
+
+
+def backbone(p: params.Train) -> Change:
+    """Return a head on a backbone that has learnt from photos, and nothing where there is a backbone."""
+    if p.network in catalogue.BACKBONES:
+        return {}
+    found: Change = {"train.network": catalogue.LITE, "train.transfer.side_px": BACKBONE_SIDE_PX}
+    wanted = {"weights": "imagenet", "weights_sha256": None, "from_layer": None}
+    return found | {
+        f"train.transfer.{name}": value for name, value in wanted.items() if getattr(p.transfer, name) != value
+    }
 
 
 def is_own(p: params.Train) -> bool:

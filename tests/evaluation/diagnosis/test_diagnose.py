@@ -147,11 +147,20 @@ def test_advice_leads_on_and_never_back() -> None:
     """Where a remedy did not help the one before it is no advice, nor is a key that the network does not read."""
     evidence = FAULTS["imbalance"](made.sound())
     seen = []
-    for method in ("none", "balanced", "oversample"):
+    for method in ("none", "balanced", "logit_adjustment"):
         seen.append(diagnose.diagnose(made.trained(evidence, imbalance=method)).findings[0].change)
-    assert seen == [{"train.imbalance": "balanced"}, {"train.imbalance": "oversample"}, {}]
+    assert seen == [{"train.imbalance": "logit_adjustment"}] * 2 + [{}]
     (small,) = diagnose.diagnose(made.trained(FAULTS["model_too_small"](made.sound()), network="MobileNetV2")).findings
     assert small.change == {}
+
+
+def test_of_next_to_no_images_of_a_class_no_weighing_is_advised() -> None:
+    evidence = FAULTS["imbalance"](made.sound())
+    assert evidence.run
+    rarest = dataclasses.replace(evidence.run, n_train=(9, 12, 300, 300, 300))
+    first = diagnose.diagnose(dataclasses.replace(evidence, run=rarest)).findings[0]
+    assert (first.cause, first.change) == ("imbalance", {})
+    assert first.look.startswith("more images of ")
 
 
 def test_margin_of_nothing_asks_for_no_endless_test_set() -> None:

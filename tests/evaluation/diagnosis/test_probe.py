@@ -12,6 +12,7 @@ from assay.evaluation.diagnosis import causes, diagnose, probe
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.finding import Finding
 from assay.evaluation.diagnosis.probe import AS_IT_IS, Arm
+from assay.training import catalogue
 
 CONTENT = yaml.safe_load((made.ROOT / "params.yaml").read_text())
 WIDER = Arm(cause="model_too_small", change={"train.filters": [32, 64, 128]})
@@ -26,7 +27,7 @@ def hint(cause: str, *alike: str) -> Diagnosis:
 def test_arms_are_those_of_the_cluster_without_twins() -> None:
     arms = probe.arms(made.sound(), hint("overfitting", "augmentation_too_weak", "model_too_large", "too_few_images"))
     assert arms[0] == AS_IT_IS
-    assert [arm.cause for arm in arms[1:]] == ["augmentation_too_weak", "model_too_large"]
+    assert [arm.cause for arm in arms[1:]] == ["augmentation_too_weak", "model_too_large", "too_few_images"]
     changes = [str(arm.change) for arm in arms]
     assert len(changes) == len(set(changes))
 
@@ -47,11 +48,11 @@ def overfitted() -> Diagnosis:
 def test_change_that_a_cause_shares_with_one_that_looks_the_same_is_tried_for_the_latter() -> None:
     """So that what it comes to says nothing of the rest: too few images look the same whatever augmentation gives."""
     arms = probe.arms(made.sound(), overfitted())
-    assert [arm.cause for arm in arms[1:]] == ["augmentation_too_weak", "model_too_large"]
+    assert [arm.cause for arm in arms[1:]] == ["augmentation_too_weak", "model_too_large", "too_few_images"]
     no_better = probe.outcomes([(arm, [0.8, 0.81]) for arm in arms], n_val=200)
     found = probe.decided(overfitted(), no_better)
     assert [each.cause for each in found.findings] == ["overfitting"]
-    assert len(found.refuted) == 2
+    assert len(found.refuted) == 3
 
 
 def test_named_strengths_are_what_weaker_augmentation_leaves_out() -> None:
@@ -88,9 +89,18 @@ def test_more_epochs_are_tried_in_whole_and_only_where_the_kernels_have_hardly_m
     cluster = hint("too_few_images", "too_few_epochs")
     assert {"too_few_epochs", "rate_too_low"}.isdisjoint(arm.cause for arm in probe.arms(done, cluster))
     early = probe.arms(made.recorded(done, path=0.3), cluster)
-    assert [(arm.cause, arm.share) for arm in early] == [("", 1.0), ("too_few_epochs", 1.0)]
+    assert [(arm.cause, arm.share) for arm in early] == [("", 1.0), ("too_few_epochs", 1.0), ("too_few_images", 1.0)]
     epochs = [probe.content(CONTENT, arm, 0)["train"]["epochs"] for arm in early]
-    assert epochs == [CONTENT["train"]["epochs"], 3 * CONTENT["train"]["epochs"]]
+    assert epochs == [CONTENT["train"]["epochs"], 3 * CONTENT["train"]["epochs"], CONTENT["train"]["epochs"]]
+
+
+def test_backbone_is_tried_where_images_are_few_and_its_weights_are_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    cluster = hint("overfitting", "model_too_large", "too_few_images")
+    assert [arm.cause for arm in probe.arms(made.sound(), cluster)[1:]] == ["model_too_large", "too_few_images"]
+    many = made.recorded(made.sound(), n_images={"train": 5 * 500})
+    assert [arm.cause for arm in probe.arms(many, cluster)[1:]] == ["model_too_large"]
+    monkeypatch.setattr(catalogue, "is_here", lambda name: False)
+    assert [arm.cause for arm in probe.arms(made.sound(), cluster)[1:]] == ["model_too_large"]
 
 
 def test_noise_is_students_t_over_the_spread_of_all_arms() -> None:

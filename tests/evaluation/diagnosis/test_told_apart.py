@@ -20,9 +20,10 @@ from evidence_faults import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from assay.evaluation.diagnosis import borders, diagnose
+from assay.evaluation.diagnosis import borders, diagnose, recipes
 from assay.evaluation.diagnosis.evidence import Evidence
 from assay.ingestion import image_statistics
+from assay.training.catalogue import LITE
 
 
 def framed(evidence: Evidence, *splits: str) -> Evidence:
@@ -89,10 +90,23 @@ def test_epoch_that_is_kept_before_anything_was_learnt_is_said() -> None:
     epochs = [row | {name: of[n] for name, of in shares.items()} for n, row in enumerate(unlearnt.record["epochs"])]
     first_kept = made.recorded(unlearnt, epochs=epochs, kept={"epoch": 1, "rule": "smoothed"})
     (found,) = diagnose.diagnose(first_kept).findings
-    assert (found.cause, found.certainty, found.change) == ("too_few_images", "likely", {"train.keep": "last"})
+    assert (found.cause, found.certainty, found.change["train.network"]) == ("too_few_images", "likely", LITE)
     assert "the epoch that is kept, 1, is 30.0% worse on val" in found.seen
     (found,) = diagnose.diagnose(made.recorded(first_kept, kept={"epoch": 3, "rule": "last"})).findings
-    assert (found.change, "more images of each class" in found.look) == ({}, True)
+    assert "is kept" not in found.seen
+    assert found.look.startswith("more images of each class")
+
+
+def test_backbone_is_advised_as_one_whose_head_alone_learns_and_never_twice() -> None:
+    own = dataclasses.replace(made.P.train.transfer, weights="networks/own.h5", from_layer="block5")
+    p = dataclasses.replace(made.P.train, transfer=own)
+    assert recipes.backbone(p) == {
+        "train.network": LITE,
+        "train.transfer.side_px": 96,
+        "train.transfer.weights": "imagenet",
+        "train.transfer.from_layer": None,
+    }
+    assert recipes.backbone(dataclasses.replace(p, network="MobileNetV2")) == {}
 
 
 def test_doubtful_labels_are_no_news_where_the_training_itself_is_wrong() -> None:
