@@ -14,9 +14,9 @@ from assay.dataset import batches
 from assay.dataset.records import contents
 from assay.dataset.records import shard as shards
 from assay.errors import AssayError
-from assay.images import colour, decode, depth, fit, kinds
+from assay.images import colour, decode, depth, kinds, resizing
 
-CODE = (colour, contents, decode, depth, fit, kinds, shards)
+CODE = (colour, contents, decode, depth, resizing, kinds, shards)
 
 
 @dataclass(frozen=True)

@@ -21,9 +21,9 @@ import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
 from assay.images import colour, depth, kinds
-from assay.images.fit import Box, Plan, Resize, Size, jpeg_scale, plan, reduced
 from assay.images.kinds import TooLarge as TooLarge
 from assay.images.kinds import Undecodable as Undecodable
+from assay.images.resizing import Resize, jpeg_scale, plan, reduced, resized
 
 if TYPE_CHECKING:
     from assay import params
@@ -191,7 +191,7 @@ def prepare(
     max_pixels: int | None = None,
     white_level: int | None = None,
 ) -> np.ndarray:
-    """Return the `Pixels` [height_px, width_px, C] of an encoded image, brought to that size as fit.py says.
+    """Return the `Pixels` [height_px, width_px, C] of an encoded image, brought to that size as resizing.py says.
 
     A JPEG that is large enough is decoded at a reduced scale. Antialiased bilinear interpolation. `max_pixels` and
     `white_level` as in `Reading`. Raises `Undecodable`.
@@ -215,7 +215,7 @@ def prepare(
         else:
             planned = plan(shown.size, canvas, resize)  # Pillow turns some formats when it opens them, others later
             box = planned.box
-        return _placed(shown, planned, box, canvas, colour)
+        return resized(_coloured(shown, colour), planned, box, canvas)
 
 
 def prepare_decoded(image: Image.Image, *, height_px: int, width_px: int, colour: Colour, resize: Resize) -> np.ndarray:
@@ -233,20 +233,11 @@ def prepare_decoded(image: Image.Image, *, height_px: int, width_px: int, colour
     except (OSError, ValueError, SyntaxError) as error:
         raise Undecodable(_reason(error)) from None
     planned = plan(shown.size, canvas, resize)
-    return _placed(shown, planned, planned.box, canvas, colour)
+    return resized(_coloured(shown, colour), planned, planned.box, canvas)
 
 
-def _placed(shown: Image.Image, planned: Plan, box: Box, canvas: Size, colour: Colour) -> np.ndarray:
-    coloured = shown if colour == "rgb" else shown.convert("L")
-    inside = np.asarray(coloured.resize(planned.inside, Image.Resampling.BILINEAR, box))
-    inside = inside.reshape(*planned.inside[::-1], -1)
-    return inside if planned.inside == canvas else _on_black(inside, planned.corner, canvas[::-1])
-
-
-def _on_black(inside: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
-    canvas = np.zeros((*shape, inside.shape[-1]), np.uint8)
-    canvas[corner[1] : corner[1] + inside.shape[0], corner[0] : corner[0] + inside.shape[1]] = inside
-    return canvas
+def _coloured(shown: Image.Image, colour: Colour) -> Image.Image:
+    return shown if colour == "rgb" else shown.convert("L")
 
 
 def orientation(source: ImageFile.ImageFile) -> int:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from assay.evaluation import ood
 from assay.images import decode
-from assay.images.fit import Box, plan
+from assay.images.resizing import Box, plan
 from assay.inference.classifier import Classifier
 from assay.inference.model import Prediction, told
 

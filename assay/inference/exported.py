@@ -14,7 +14,7 @@ from typing import Any
 from assay import labels
 from assay.errors import AssayError
 from assay.images.decode import Colour, Reading
-from assay.images.fit import Resize
+from assay.images.resizing import Resize
 from assay.labels import Task
 
 FORMAT = 1  # of model.json; another one is refused

@@ -13,13 +13,13 @@ from pathlib import Path
 from assay.compute import backend, fingerprint
 from assay.errors import AssayError
 from assay.evaluation import ood
-from assay.images import colour, decode, depth, fit
+from assay.images import colour, decode, depth, resizing
 from assay.inference import exported, model
 from assay.inference.inputs import Input
 from assay.inference.model import BATCH_IMAGES, Model, Prediction
 
 CHUNK_IMAGES = 4 * BATCH_IMAGES
-CODE = (colour, decode, depth, fit, exported, model, ood)
+CODE = (colour, decode, depth, resizing, exported, model, ood)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,12 +8,12 @@ from typing import Any
 
 from assay.compute import backend, fingerprint
 from assay.errors import AssayError
-from assay.images import colour, decode, depth, fit, kinds
+from assay.images import colour, decode, depth, kinds, resizing
 from assay.ingestion import image_statistics, measure
 from assay.sources import places
 from assay.sources.listing import Entry, Source
 
-CODE = (colour, decode, depth, measure, fit, image_statistics, kinds)
+CODE = (colour, decode, depth, measure, resizing, image_statistics, kinds)
 
 
 @dataclass(frozen=True)

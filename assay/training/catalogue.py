@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-Scaling = Literal["none", "symmetric", "caffe", "torch", "lite"]  # what the weights were made on; see backbones.py
+Scaling = Literal["none", "symmetric", "caffe", "torch", "lite"]  # what the weights were made on; see transfer.py
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from types import ModuleType
 from assay import params
 from assay.dataset.records.contents import Index
 from assay.errors import AssayError
-from assay.training import backbones, catalogue
+from assay.training import catalogue, transfer
 from assay.training.tensors import keras
 
 ACTIVATION = {"single_label": "softmax", "multi_label": "sigmoid"}
@@ -45,7 +45,7 @@ def build(index: Index, p: params.Train, statistics: Statistics | None = None, *
     image = keras.Input(shape, dtype="uint8", name="image")
     if p.network in catalogue.BACKBONES:
         x = keras.layers.Rescaling(1.0, name="scale")(image)
-        part = backbones.build(shape, len(index.classes), p, own=own)
+        part = transfer.build(shape, len(index.classes), p, own=own)
     else:
         make = _found(p.network, own)
         _check_side(index, p)

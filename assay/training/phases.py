@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from assay import params
-from assay.training import backbones, catalogue
+from assay.training import catalogue, transfer
 from assay.training.tensors import keras
 
 
@@ -25,11 +25,11 @@ def phases(network: keras.Model, p: params.Train) -> list[Phase]:
     name, n_head = p.transfer.from_layer, p.epochs if p.transfer.from_layer is None else p.transfer.head_epochs
 
     def freeze() -> None:
-        backbones.freeze_base(network)
+        transfer.freeze_base(network)
 
     def unfreeze() -> None:
-        backbones.freeze_base(network)
-        backbones.unfreeze_from(network, str(name))
+        transfer.freeze_base(network)
+        transfer.unfreeze_from(network, str(name))
 
     head = Phase(begin=0, end=min(n_head, p.epochs), learning_rate=p.learning_rate, prepare=freeze)
     rest = Phase(begin=head.end, end=p.epochs, learning_rate=p.transfer.learning_rate, prepare=unfreeze)

@@ -1,4 +1,4 @@
-"""Resizing as asked: which part of a picture goes where.
+"""Resizing as asked: which part of a picture goes where, and the pixels of it.
 
 `stretch` uses the whole picture and gives up its aspect. `pad` keeps both and leaves black (0) around it, half on
 either side, the odd pixel to the right and below. `crop` keeps the aspect and leaves out what is too much, half on
@@ -7,6 +7,9 @@ either side. Sizes are (width, height) in px, boxes (left, top, right, bottom).
 
 from dataclasses import dataclass
 from typing import Literal
+
+import numpy as np
+from PIL import Image
 
 Resize = Literal["stretch", "pad", "crop"]
 Size = tuple[int, int]
@@ -60,3 +63,16 @@ def reduced(box: Box, size: Size, scale: int, decoded: Size, orientation: int) -
     across = decoded[0] - size[0] / scale if orientation in FROM_RIGHT else 0
     down = decoded[1] - size[1] / scale if orientation in FROM_BELOW else 0
     return left + across, top + down, min(right + across, decoded[0]), min(bottom + down, decoded[1])
+
+
+def resized(shown: Image.Image, planned: Plan, box: Box, canvas: Size) -> np.ndarray:
+    """Return uint8 pixels [H, W, C] of the canvas, antialiased bilinear; `box`: of the picture as it was decoded."""
+    inside = np.asarray(shown.resize(planned.inside, Image.Resampling.BILINEAR, box))
+    inside = inside.reshape(*planned.inside[::-1], -1)
+    return inside if planned.inside == canvas else _on_black(inside, planned.corner, canvas[::-1])
+
+
+def _on_black(inside: np.ndarray, corner: tuple[int, int], shape: tuple[int, int]) -> np.ndarray:
+    canvas = np.zeros((*shape, inside.shape[-1]), np.uint8)
+    canvas[corner[1] : corner[1] + inside.shape[0], corner[0] : corner[0] + inside.shape[1]] = inside
+    return canvas

@@ -8,14 +8,14 @@ from photos import photo, turned
 from pictures import encode, grey
 from PIL import Image
 
-from assay.images import decode, fit
+from assay.images import decode, resizing
 
-RESIZES: tuple[fit.Resize, ...] = ("stretch", "pad", "crop")
+RESIZES: tuple[resizing.Resize, ...] = ("stretch", "pad", "crop")
 sides = st.integers(1, 90)
 sizes = st.tuples(sides, sides)
 
 
-def prepare(content: bytes, canvas: fit.Size, how: fit.Resize, colour: decode.Colour = "grey") -> np.ndarray:
+def prepare(content: bytes, canvas: resizing.Size, how: resizing.Resize, colour: decode.Colour = "grey") -> np.ndarray:
     pixels = decode.prepare(content, height_px=canvas[1], width_px=canvas[0], colour=colour, resize=how)
     return pixels[..., 0] if colour == "grey" else pixels
 
@@ -49,7 +49,7 @@ def test_orientation_is_applied_before_the_middle_is_taken() -> None:
 @given(sizes, sizes, st.sampled_from(RESIZES), st.sampled_from(["1", "L", "P", "RGB", "RGBA", "CMYK", "I;16", "LA"]),
        st.sampled_from(["grey", "rgb"]), st.integers(1, 8))  # fmt: skip
 def test_every_image_gets_the_size_asked_for(
-    size: fit.Size, canvas: fit.Size, how: fit.Resize, mode: str, colour: decode.Colour, orientation: int
+    size: resizing.Size, canvas: resizing.Size, how: resizing.Resize, mode: str, colour: decode.Colour, orientation: int
 ) -> None:
     picture = Image.frombytes(mode, size, np.random.default_rng(0).bytes(size[0] * size[1] * 4))
     content = encode(picture, "TIFF" if mode == "CMYK" else "PNG", exif=turned(orientation))
@@ -59,8 +59,10 @@ def test_every_image_gets_the_size_asked_for(
 
 
 @given(sizes, sizes, st.sampled_from(RESIZES))
-def test_plan_keeps_the_aspect_lies_inside_and_is_symmetric(size: fit.Size, canvas: fit.Size, how: fit.Resize) -> None:
-    planned = fit.plan(size, canvas, how)
+def test_plan_keeps_the_aspect_lies_inside_and_is_symmetric(
+    size: resizing.Size, canvas: resizing.Size, how: resizing.Resize
+) -> None:
+    planned = resizing.plan(size, canvas, how)
     (left, top, right, bottom), (across, down) = planned.box, planned.inside
     assert 0 <= left < right <= size[0] + 1e-9 and 0 <= top < bottom <= size[1] + 1e-9
     assert (left, top) == pytest.approx((size[0] - right, size[1] - bottom), abs=1e-9)
@@ -78,9 +80,9 @@ def test_plan_keeps_the_aspect_lies_inside_and_is_symmetric(size: fit.Size, canv
 
 
 @given(sizes, st.integers(1, 4), st.integers(1, 4))
-def test_picture_of_the_canvas_shape_is_treated_alike_by_all(size: fit.Size, over: int, under: int) -> None:
+def test_picture_of_the_canvas_shape_is_treated_alike_by_all(size: resizing.Size, over: int, under: int) -> None:
     original, canvas = (size[0] * over, size[1] * over), (size[0] * under, size[1] * under)
-    plans = [fit.plan(original, canvas, how) for how in RESIZES]
+    plans = [resizing.plan(original, canvas, how) for how in RESIZES]
     assert {(each.inside, each.corner) for each in plans} == {(canvas, (0, 0))}
     assert all(each.box == pytest.approx((0, 0, *original), abs=1e-9) for each in plans)
 
@@ -88,20 +90,20 @@ def test_picture_of_the_canvas_shape_is_treated_alike_by_all(size: fit.Size, ove
 @settings(max_examples=60, deadline=None)
 @given(sizes, sizes, st.sampled_from(RESIZES), st.integers(0, 9))
 def test_mirrored_picture_gives_the_mirrored_pixels(
-    size: fit.Size, canvas: fit.Size, how: fit.Resize, seed: int
+    size: resizing.Size, canvas: resizing.Size, how: resizing.Resize, seed: int
 ) -> None:
     picture = np.random.default_rng(seed).integers(0, 256, size[::-1], np.uint8)
     one, other = (prepare(encode(Image.fromarray(each)), canvas, how) for each in (picture, picture[:, ::-1]))
-    planned = fit.plan(size, canvas, how)
+    planned = resizing.plan(size, canvas, how)
     if (canvas[0] - planned.inside[0]) % 2 == 0:
         assert np.abs(one.astype(int) - other[:, ::-1]).max() <= 1
 
 
 @settings(max_examples=60, deadline=None)
 @given(sizes, sizes, st.integers(1, 255))
-def test_padding_is_black_and_nothing_else_is(size: fit.Size, canvas: fit.Size, level: int) -> None:
+def test_padding_is_black_and_nothing_else_is(size: resizing.Size, canvas: resizing.Size, level: int) -> None:
     pixels = prepare(encode(Image.new("L", size, level)), canvas, "pad")
-    planned = fit.plan(size, canvas, "pad")
+    planned = resizing.plan(size, canvas, "pad")
     assert sorted(np.unique(pixels).tolist()) in ([level], [0, level])
     assert (pixels == level).sum() == planned.inside[0] * planned.inside[1]
 
@@ -110,19 +112,19 @@ def test_padding_is_black_and_nothing_else_is(size: fit.Size, canvas: fit.Size, 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 8), st.sampled_from(RESIZES), st.tuples(st.integers(300, 420), st.integers(300, 420)))
 def test_jpeg_of_reduced_scale_is_close_to_a_full_decode_however_it_is_turned(
-    orientation: int, how: fit.Resize, size: fit.Size
+    orientation: int, how: resizing.Resize, size: resizing.Size
 ) -> None:
     content = encode(photo(0, *size), "JPEG", quality=90, exif=turned(orientation))
     full = encode(decode.decode(content))
     canvas = (30, 40)
-    assert fit.jpeg_scale(fit.plan(size, canvas, how)) > 1
+    assert resizing.jpeg_scale(resizing.plan(size, canvas, how)) > 1
     seen = np.abs(prepare(content, canvas, how, "rgb").astype(int) - prepare(full, canvas, how, "rgb"))
     assert seen.mean() <= 0.5
     assert seen.max() <= 4
 
 
 @pytest.mark.parametrize("how", RESIZES)
-def test_reduced_scale_loses_little_of_the_hardest_picture(how: fit.Resize) -> None:
+def test_reduced_scale_loses_little_of_the_hardest_picture(how: resizing.Resize) -> None:
     squares = ((np.indices((811, 1003)) // 37).sum(axis=0) % 2 * 255).astype(np.uint8)
     content = encode(Image.fromarray(squares), "JPEG", quality=95)
     seen = np.abs(
@@ -134,10 +136,10 @@ def test_reduced_scale_loses_little_of_the_hardest_picture(how: fit.Resize) -> N
 
 @given(st.integers(1, 4000), st.integers(1, 4000), sizes, st.sampled_from(RESIZES))
 def test_reduced_scale_leaves_two_pixels_for_each_wanted_one(
-    width: int, height: int, canvas: fit.Size, how: fit.Resize
+    width: int, height: int, canvas: resizing.Size, how: resizing.Resize
 ) -> None:
-    planned = fit.plan((width, height), canvas, how)
-    scale = fit.jpeg_scale(planned)
+    planned = resizing.plan((width, height), canvas, how)
+    scale = resizing.jpeg_scale(planned)
     left, top, right, bottom = planned.box
     fits = [
         s for s in (8, 4, 2) if right - left >= s * 2 * planned.inside[0] and bottom - top >= s * 2 * planned.inside[1]
@@ -147,7 +149,7 @@ def test_reduced_scale_leaves_two_pixels_for_each_wanted_one(
 
 @pytest.mark.parametrize("scale", [2, 4, 8])
 @pytest.mark.parametrize("size", [(128, 256), (129, 255), (135, 263), (1000, 801)])
-def test_pillow_decodes_at_the_scale_that_was_asked_for(scale: int, size: fit.Size) -> None:
+def test_pillow_decodes_at_the_scale_that_was_asked_for(scale: int, size: resizing.Size) -> None:
     with decode.opened(encode(Image.new("L", size), "JPEG")) as source:
         source.draft(None, (size[0] // scale, size[1] // scale))
         assert decode.load(source).size == tuple(-(-side // scale) for side in size)

@@ -8,7 +8,7 @@ from learners import answers
 from assay import files, params
 from assay.dataset.records import contents
 from assay.errors import AssayError
-from assay.training import backbones, catalogue, keras_file, lite, network
+from assay.training import catalogue, keras_file, lite, network, transfer
 from assay.training.normalisation import BatchNormalization
 from assay.training.tensors import keras, set_up
 
@@ -103,7 +103,7 @@ PREPROCESSING = {
 @pytest.mark.parametrize("name", PREPROCESSING)
 def test_pixels_are_scaled_as_keras_does_for_the_backbone(name: str) -> None:
     pixels = keras.Input((4, 4, 3))
-    front = keras.Model(pixels, backbones._scaled(pixels, catalogue.BACKBONES[name].scaling))
+    front = keras.Model(pixels, transfer._scaled(pixels, catalogue.BACKBONES[name].scaling))
     images = np.random.default_rng(0).integers(0, 256, (2, 4, 4, 3)).astype(np.float32)
     expected = PREPROCESSING[name].preprocess_input(images.copy())
     np.testing.assert_allclose(answers(front, images), expected, atol=1e-4)
@@ -116,7 +116,7 @@ def test_the_backbone_answers_as_keras_own_with_the_same_weights() -> None:
     rng = np.random.default_rng(0)
     theirs.set_weights([weight + 0.1 * rng.random(weight.shape) for weight in theirs.get_weights()])
     images = rng.normal(0, 1, (2, 32, 32, 3)).astype(np.float32)
-    ours = backbones._with_own_normalisation(theirs)
+    ours = transfer._with_own_normalisation(theirs)
     np.testing.assert_allclose(answers(ours, images), answers(theirs, images), rtol=1e-3, atol=1e-4)
 
 
@@ -129,7 +129,7 @@ def few_layers(monkeypatch: pytest.MonkeyPatch) -> None:
         x = BatchNormalization(name="normalize")(keras.layers.Conv2D(8, 3, strides=2, name="convolve")(pixels))
         return keras.Model(pixels, keras.layers.ReLU(name="activate")(x))
 
-    monkeypatch.setattr(backbones, "_loaded", loaded)
+    monkeypatch.setattr(transfer, "_loaded", loaded)
 
 
 def test_grey_pictures_are_shown_as_grey_ones_in_colour_and_small_ones_enlarged(few_layers: None) -> None:
@@ -148,8 +148,8 @@ def test_every_way_to_scale_pixels_goes_through_the_file(few_layers: None, tmp_p
 
 
 def test_the_shorter_side_is_enlarged_and_the_aspect_kept() -> None:
-    assert backbones._enlarged((30, 60, 3), 90) == (90, 180)
-    assert backbones._enlarged((100, 60, 3), 50) == (100, 60)
+    assert transfer._enlarged((30, 60, 3), 90) == (90, 180)
+    assert transfer._enlarged((100, 60, 3), 50) == (100, 60)
 
 
 def test_a_picture_that_the_backbone_refuses_is_told_with_the_cure() -> None:
@@ -162,9 +162,9 @@ def test_a_picture_that_the_backbone_refuses_is_told_with_the_cure() -> None:
 @pytest.mark.slow
 def test_only_the_head_learns_then_the_last_layers_without_their_normalisation(mobile: keras.Model) -> None:
     whole = mobile
-    backbones.freeze_base(whole)
+    transfer.freeze_base(whole)
     assert [layer.name for layer in whole.layers if layer.trainable_weights] == ["logits"]
-    n = backbones.unfreeze_from(whole, "block_16_depthwise")
+    n = transfer.unfreeze_from(whole, "block_16_depthwise")
     learning = [layer.name for layer in whole.layers if layer.trainable_weights]
     assert learning == ["block_16_depthwise", "block_16_project", "Conv_1", "logits"]
     assert n == 3
@@ -174,7 +174,7 @@ def test_only_the_head_learns_then_the_last_layers_without_their_normalisation(m
 def test_a_frozen_base_changes_by_no_bit_while_the_head_learns(few_layers: None) -> None:
     whole = built("MobileNetV2")
     assert len(whole.get_layer("normalize").weights) == 4
-    backbones.freeze_base(whole)
+    transfer.freeze_base(whole)
     whole.compile(keras.optimizers.AdamW(0.01), loss="sparse_categorical_crossentropy")
     before = {variable.path: variable.numpy() for variable in whole.weights}
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3), dtype=np.uint8)
@@ -185,7 +185,7 @@ def test_a_frozen_base_changes_by_no_bit_while_the_head_learns(few_layers: None)
 
 def test_a_layer_that_is_not_there_is_told_what_is_near(mobile: keras.Model) -> None:
     with pytest.raises(AssayError, match=r"from_layer: 'block_16_expnd' .*'block_16_expand'"):
-        backbones.unfreeze_from(mobile, "block_16_expnd")
+        transfer.unfreeze_from(mobile, "block_16_expnd")
 
 
 @pytest.mark.slow
@@ -224,8 +224,8 @@ def test_deviations_of_efficientnets_files_become_variances() -> None:
     pixels = keras.Input((4, 4, 3))
     model = keras.Model(pixels, keras.layers.Normalization(name="normalization")(pixels))
     layer = model.get_layer("normalization")
-    layer.set_weights([np.array(backbones.MEAN), np.array(backbones.DEVIATION), np.array(0)])
+    layer.set_weights([np.array(transfer.MEAN), np.array(transfer.DEVIATION), np.array(0)])
     layer.finalize_state()
-    backbones._square_variance(model)
+    transfer._square_variance(model)
     x = np.random.default_rng(0).random((1, 4, 4, 3)).astype(np.float32)
-    np.testing.assert_allclose(model(x), (x - backbones.MEAN) / backbones.DEVIATION, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model(x), (x - transfer.MEAN) / transfer.DEVIATION, rtol=1e-4, atol=1e-5)
