@@ -168,6 +168,17 @@ def test_a_run_that_goes_on_ends_in_the_same_bits_and_may_be_killed_again(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("head_epochs", [1, 2], ids=["killed while the backbone learns", "killed between the phases"])
+def test_a_backbone_that_goes_on_ends_in_the_same_bits(
+    tmp_path: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch, head_epochs: int
+) -> None:
+    transfer = dataclasses.replace(P.train.transfer, weights="none", side_px=32, head_epochs=head_epochs)
+    of_layer = dataclasses.replace(transfer, from_layer="expanded_conv_10_project", learning_rate=0.01)
+    changes = {"network": "MobileNetV3Small", "transfer": of_layer, "augment": params.Augment(preset="light")}
+    check_going_on(tmp_path, index, monkeypatch, of_train(**changes))
+
+
+@pytest.mark.slow
 def test_a_streamed_multi_label_run_that_goes_on_ends_in_the_same_bits(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
