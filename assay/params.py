@@ -71,6 +71,7 @@ class Paths:
     extras: Path
     predictions: Path
     evaluation: Path
+    verdict: Path
     champions: Path
     looks: Path
     noise: Path

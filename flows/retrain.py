@@ -125,7 +125,7 @@ def _retrain(tree: worktree.Worktree, ref: str, approval: bool, spread: bool) ->
         tell(bad)
         return stages.end(declared, ends)
     stages.end(declared, ends)
-    return _publish(tree, f"{state.BRANCHES}{name}", last, approval, kept / p.paths.evaluation.name / "index.html")
+    return _publish(tree, f"{state.BRANCHES}{name}", last, approval, kept / p.paths.verdict.name / "index.html")
 
 
 def _reasons(tree: worktree.Worktree, last: str | None) -> list[str]:

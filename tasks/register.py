@@ -3,7 +3,7 @@
 from assay import files, params, passes
 from assay.dataset import splits
 from assay.dataset.records import contents
-from assay.evaluation import candidate, card, decided, tested
+from assay.evaluation import candidate, card, decided, tested, verdict_page
 from assay.images import decode
 from assay.inference import proven
 from assay.operations import stage_run, summary
@@ -30,6 +30,7 @@ def main(p: params.Params) -> None:
     files.write_json(p.paths.looks, looks)
     text = card.build(p.paths, index, made, n_set_aside=len(set_aside), p=p.train, threads=p.threads)
     files.write_text(p.paths.card, text)
+    files.write_text(p.paths.verdict / "index.html", verdict_page.build(p.paths.evaluation / "index.html", made))
     print(*decided.lines(made), "", *summary.lines(p), sep="\n")
 
 

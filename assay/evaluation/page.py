@@ -1,7 +1,7 @@
 """The page of the evaluation, and what a person wants to know at once.
 
 What the model is worth by itself is judged here, by the checks that `register` makes too. Whether it may replace the
-champion is not: that depends on what was released since, and `register` says it in the model card.
+champion is not: that depends on what was released since, and `register` adds it (`verdict_page`).
 """
 
 import os
@@ -129,6 +129,7 @@ def build(
         "evaluation/evaluation.html",
         headline=headline(found, p),
         card=_beside(paths.card, paths),
+        forwarded=_beside(paths.verdict / "index.html", paths),
         augmented=_beside(paths.training / left.AUGMENTED, paths),
         found=found,
         overall=measured.overall,

@@ -13,7 +13,7 @@ def lines(p: params.Params) -> list[str]:
     accuracy = f"{word} {test['accuracy']:.4f}, between {test['accuracy_low']:.4f} and {test['accuracy_high']:.4f}"
     rows = [
         ("data", "passed", paths.validation / "index.html"),
-        ("model", f"{accuracy}, on {test['n_images']:,} test images", paths.evaluation / "index.html"),
+        ("model", f"{accuracy}, on {test['n_images']:,} test images", paths.verdict / "index.html"),
         ("verdict", candidate["verdict"], paths.card),
     ]
     return [*(f"{name:8} {seen:70} {place}" for name, seen, place in rows), f"next     {_next(candidate, p)}"]

@@ -100,7 +100,7 @@ def _drop(hashes: set[str], paths: params.Paths) -> None:
     memo = paths.memo
     for folder in (memo.images, memo.batches, memo.pairs, memo.proofs, of_looks, state.CONTENTS, state.MEMO):
         shutil.rmtree(folder, ignore_errors=True)
-    for folder in (paths.raw, paths.records, paths.evaluation, paths.validation, paths.verification):
+    for folder in (paths.raw, paths.records, paths.evaluation, paths.verdict, paths.validation, paths.verification):
         for file in _naming(folder.glob("*"), hashes):
             file.unlink()
 

@@ -123,7 +123,7 @@ def keep_reports(folder: Path, name: str, home: Path = Path()) -> Path:
     kept = (home / ".assay/runs" / name).absolute()
     shutil.rmtree(kept, ignore_errors=True)
     p = params.load(folder / params.FILE)
-    for report in (p.paths.validation, p.paths.verification, p.paths.evaluation):
+    for report in (p.paths.validation, p.paths.verification, p.paths.evaluation, p.paths.verdict):
         if (folder / report).is_dir():
             shutil.copytree(folder / report, kept / report.name)
     return kept

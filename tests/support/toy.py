@@ -66,7 +66,7 @@ def register(p):
     better = not others or accuracy > others[-1]["last_batch"] / 100
     check = {"name": "accuracy", "passed": better, "text": f"accuracy {accuracy}"}
     files.write_json(p.paths.metrics.eval, {"eval": {"accuracy": accuracy, "n_images": n}})
-    files.write_text(p.paths.evaluation / "index.html", "page")
+    files.write_text(p.paths.verdict / "index.html", "page")
     found = {"headline": ["likeliest cause: too few files"], "lines": ["1. There are too few files (certain)"]}
     files.write_json(p.paths.evaluation / "diagnosis.json", found)
     files.write_json(p.paths.candidate, {
@@ -92,7 +92,7 @@ STAGES: dict[str, Any] = {
     },
     "register": {
         "deps": ["${paths.manifest}", "${paths.model}", "${paths.champions}"],
-        "outs": [{"${paths.candidate}": {"cache": False}}, "${paths.evaluation}"],
+        "outs": [{"${paths.candidate}": {"cache": False}}, "${paths.evaluation}", "${paths.verdict}"],
         "metrics": [{"${paths.metrics.eval}": {"cache": False}}],
         "meta": {"prefect": {"tags": ["cpu"]}},
     },

@@ -78,6 +78,7 @@ def test_champion_that_errs_less_holds_it(folder: Path) -> None:
     held = registered()
     assert held["verdict"] == "hold"
     assert held["against"]["paired"]["n_new_errors"] == 4
+    assert "It is held, beside champion v1" in (P.paths.verdict / "index.html").read_text()
     assert held["against"]["model_verdict"] in P.paths.card.read_text()
 
 
