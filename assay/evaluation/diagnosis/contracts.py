@@ -66,7 +66,7 @@ def imbalance(evidence: Evidence) -> Finding | None:
             + f". The accuracy, {run.test.accuracy.value:.1%}, hides it"
         ),
         cost=float(run.test.right.mean() - recall[present].mean()),
-        change=recipes.balanced(evidence.train, int(counts.min())),
+        change=recipes.balanced(evidence.train),
         look=f"more images of {', '.join(run.classes[k] for k in rarer[:3])} help most",
     )
 

@@ -7,7 +7,7 @@ from assay.training import catalogue
 
 STRONGER = {"none": "light", "light": "medium", "medium": "strong"}
 WEAKER = {"strong": "light", "medium": "light", "light": "none"}
-BALANCED, LEAST_RARE = "logit_adjustment", 10  # train images of a class, for fewer of which only more images help
+BALANCED = "logit_adjustment"  # which found most of rare classes: benchmarks/imbalance.md
 BACKBONE_SIDE_PX = 96  # that small images are enlarged to for a backbone: seven points on photos of 32 px
 USUAL, NARROW = (16, 32, 64), 8  # filters of each block; fewer of the last block are too few for anything
 PRESET_OR_PLACE = ("preset", "flip")  # of `train.augment`: all else names a strength
@@ -37,9 +37,8 @@ def against_overfitting(p: params.Train) -> Change:
     return stronger(p) or {"train.weight_decay": max(0.01, 10 * p.weight_decay)}
 
 
-def balanced(p: params.Train, n_least: int) -> Change:
-    """Return the way that found most of rare classes, for a smallest class of `n_least` train images."""
-    return {"train.imbalance": BALANCED} if p.imbalance != BALANCED and n_least >= LEAST_RARE else {}
+def balanced(p: params.Train) -> Change:
+    return {"train.imbalance": BALANCED} if p.imbalance != BALANCED else {}
 
 
 def backbone(p: params.Train) -> Change:

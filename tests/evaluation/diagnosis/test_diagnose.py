@@ -154,15 +154,6 @@ def test_advice_leads_on_and_never_back() -> None:
     assert small.change == {}
 
 
-def test_of_next_to_no_images_of_a_class_no_weighing_is_advised() -> None:
-    evidence = FAULTS["imbalance"](made.sound())
-    assert evidence.run
-    rarest = dataclasses.replace(evidence.run, n_train=(9, 12, 300, 300, 300))
-    first = diagnose.diagnose(dataclasses.replace(evidence, run=rarest)).findings[0]
-    assert (first.cause, first.change) == ("imbalance", {})
-    assert first.look.startswith("more images of ")
-
-
 def test_margin_of_nothing_asks_for_no_endless_test_set() -> None:
     evidence = made.sound(n_test=40)
     none = dataclasses.replace(evidence, register=dataclasses.replace(evidence.register, margin=0.0))
