@@ -16,8 +16,10 @@ def aim(method: imbalance.Imbalance, *, task: Task = "single_label", train: np.n
     return Objective(task=task, method=method, train=train, n_classes=2)
 
 
-def drawn(labels: np.ndarray, n_classes: int = 2) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(len(labels), n_classes)).astype(np.float32)
+def unsure(labels: np.ndarray) -> np.ndarray:
+    """Return logits that are right and less sure of it than they might be."""
+    noise = np.random.default_rng(0).normal(scale=0.1, size=(len(labels), 2))
+    return np.float32(0.5 * (labels[:, None] == [0, 1]) + noise)
 
 
 def probabilities(logits: np.ndarray) -> np.ndarray:
@@ -28,14 +30,14 @@ def probabilities(logits: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("method", ["balanced", "oversample", "undersample"])
 def test_all_classes_count_the_same_however_few_images_some_have(method: imbalance.Imbalance) -> None:
     val = np.repeat([0, 1], [26, 2])
-    logits = drawn(val)
+    logits = unsure(val)
     of_class = [log_loss(val[val == name], probabilities(logits)[val == name], labels=[0, 1]) for name in (0, 1)]
     assert aim(method).of(val, logits) == pytest.approx(np.mean(of_class), rel=1e-5)
 
 
 def test_nothing_done_is_the_plain_loss() -> None:
     val = np.repeat([0, 1], [26, 2])
-    logits = drawn(val)
+    logits = unsure(val)
     assert aim("none").of(val, logits) == pytest.approx(log_loss(val, probabilities(logits)), rel=1e-5)
 
 
@@ -47,6 +49,22 @@ def test_of_answers_that_take_all_images_for_the_common_class_others_are_better(
     assert aim("none").of(val, common) < aim("none").of(val, learnt)
     for method in ("balanced", "oversample", "undersample", "logit_adjustment"):
         assert aim(method).of(val, learnt) < aim(method).of(val, common)
+
+
+def test_answers_that_are_right_and_too_sure_are_better_than_none() -> None:
+    """By the plain loss the epoch before anything was learnt is the best: ln 2, and more for four right of five."""
+    val = np.array([0, 1] * 50)
+    sure = np.where(np.arange(100) < 80, 1.0, -1.0)[:, None] * np.where(val[:, None] == [0, 1], 20.0, 0.0)
+    found = aim("none").of(val, np.float32(sure))
+    assert log_loss(val, probabilities(sure)) > np.log(2)
+    assert found == pytest.approx(-(0.8 * np.log(0.8) + 0.2 * np.log(0.2)), rel=1e-4)  # said as often as it is right
+    assert aim("none").of(val, np.zeros((100, 2), np.float32)) == pytest.approx(np.log(2))
+
+
+def test_answers_are_made_no_surer() -> None:
+    val = np.array([0, 1] * 50)
+    logits = np.float32(np.where(val[:, None] == [0, 1], 0.1, 0.0))
+    assert aim("none").of(val, logits) == pytest.approx(log_loss(val, probabilities(logits)), rel=1e-5)
 
 
 def test_adjusted_logits_that_say_nothing_cost_what_guessing_by_the_shares_costs() -> None:
@@ -77,4 +95,4 @@ def test_images_tell_no_more_than_they_are_and_the_loss_is_a_number(
 ) -> None:
     val = np.array(labels)
     assert 1 - 1e-9 <= aim(method).n_alike(val) <= len(val) + 1e-9
-    assert aim(method).of(val, drawn(val)) >= 0
+    assert aim(method).of(val, unsure(val)) >= 0
