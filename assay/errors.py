@@ -26,13 +26,9 @@ class InputsChanged(AssayError):
 
 
 class WorseModel(AssayError):
-    """The model of one commit is worse than that of another; `page` is the whole comparison."""
+    """The model of one commit is worse than that of another: a result, not a crash."""
 
     exit_code = 4
-
-    def __init__(self, message: str, page: str) -> None:
-        super().__init__(message)
-        self.page = page
 
 
 class DriftFound(AssayError):

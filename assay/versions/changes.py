@@ -5,12 +5,12 @@ commits have, image by image; which those are is known where the test split is t
 lists of predictions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from assay import pages, params
-from assay.errors import AssayError, WorseModel
+from assay.errors import AssayError
 from assay.versions import at_commit, data_change, dvc_repo, model_change
 from assay.versions.data_change import DataChange
 from assay.versions.dvc_repo import WORKSPACE
@@ -19,7 +19,6 @@ from assay.versions.model_change import ModelChange
 SHOWN = 60  # rows of a table, at most: a thousand classes would fill the page
 OF_THE_MODEL = ("train", "eval")
 PER_CLASS = "eval.class."
-TEST, EVAL = "test.", "eval."  # a gate may call the metrics of the test split either way
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,39 +52,11 @@ class Changes:
         return None if accuracy is None or accuracy.difference is None else (accuracy.old, accuracy.new)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """A metric that must not change by less than `least`, which is mostly below 0."""
-
-    metric: str  # as in metrics/, e.g. eval.f1_macro
-    least: float
-
-
-def gate(text: str) -> Gate:
-    """Return the gate that a text names, such as `test.f1_macro:-0.01`; raises `AssayError` for another form."""
-    metric, _, least = text.rpartition(":")
-    try:
-        return Gate(metric=EVAL + metric.removeprefix(TEST) if metric.startswith(TEST) else metric, least=float(least))
-    except ValueError:
-        raise AssayError(f"compare: --gate {text!r} must be METRIC:CHANGE, such as test.f1_macro:-0.01") from None
-
-
-def compare(old: str, new: str, p: params.Params) -> str:
-    """Return the page; raises `WorseModel`, which holds it too, where the accuracy drops below the limit.
-
-    `old` and `new` are names of commits that git knows, or `WORKSPACE`. The limit is `register.margin`, on the images
-    that both have seen where they are known. Raises `AssayError` for an unknown commit and for metrics that cannot be
-    read.
-    """
-    found = look(old, new, p)
-    page = markdown(found)
-    if failed := fallen(found, [Gate(metric="eval.accuracy", least=-p.register.margin)]):
-        raise WorseModel(f"{failed[0]} (params.yaml: register.margin)", page)
-    return page
-
-
 def look(old: str, new: str, p: params.Params) -> Changes:
-    """Return what changed; raises `AssayError` as `compare` does."""
+    """Return what changed; raises `AssayError` for an unknown commit and for metrics that cannot be read.
+
+    `old` and `new` are names of commits that git knows, or `WORKSPACE`.
+    """
     with dvc_repo.opened("compare") as repo:
         metrics = _changes("metrics", repo.metrics.diff(old, new, all=True))
         parameters = [each for each in _changes("params", repo.params.diff(old, new)) if each.old != each.new]
@@ -106,35 +77,6 @@ def look(old: str, new: str, p: params.Params) -> Changes:
     )
 
 
-def fallen(found: Changes, gates: Sequence[Gate]) -> list[str]:
-    """Return a sentence for each gate that is not kept; of a closed gate of the data nothing is told.
-
-    A metric that is compared on the shared images is taken there, any other from metrics/. Raises `AssayError` for one
-    that neither side has.
-    """
-    told = []
-    for each in gates if found.is_open else []:
-        difference = _difference_of(found, each.metric)
-        if difference is None:
-            if each.metric not in {change.name for change in found.metrics}:
-                raise AssayError(f"compare: --gate: no metric {each.metric!r}; metrics/ has those that there are")
-            continue
-        if difference < each.least:
-            name, limit = each.metric.removeprefix(EVAL), f"the limit is {-each.least:g}"
-            told.append(f"{name} drops by {-difference:.4f} from {found.old} to {found.new}, {limit}")
-    return told
-
-
-def _difference_of(found: Changes, metric: str) -> float | None:
-    name = metric.removeprefix(EVAL)
-    if found.model and found.model.against and metric.startswith(EVAL):
-        if name == "accuracy":
-            return found.model.against.paired.difference
-        if name in found.model.differences:
-            return found.model.differences[name].value
-    return next((each.difference for each in found.metrics if each.name == metric), None)
-
-
 def markdown(found: Changes) -> str:
     """Return the page for a pull request."""
     model = model_change.lines(found.model, found.accuracies()) if found.model else []
@@ -147,6 +89,13 @@ def markdown(found: Changes) -> str:
         _joined(data),
     ]
     return "\n\n".join(filter(None, [*parts, *tables]))
+
+
+def next_step(missing: Collection[str]) -> str:
+    """Return what to do about metrics that these commits do not have."""
+    if WORKSPACE in missing:
+        return "`dvc repro` makes them"
+    return "name a commit that has them: `git log --oneline -- metrics` lists some"
 
 
 def _joined(lines: list[str]) -> str:

@@ -12,7 +12,7 @@ import gto.api
 from gto.versions import SemVer
 
 from assay import files, params
-from assay.errors import AssayError, WorseModel
+from assay.errors import AssayError
 from assay.evaluation.decided import two_verdicts
 from assay.labels import ACCURACY
 from assay.versions import dvc_repo, git
@@ -127,10 +127,7 @@ def _message(version: str, verdict: str, candidate: dict[str, Any], p: params.Pa
     checks = "\n".join(f"{'+' if check['passed'] else '-'} {check['text']}" for check in candidate["checks"])
     said = "\n".join(f"this {word}: {text}" for word, text in two_verdicts(candidate).items())
     measured = f"{ACCURACY[candidate['task']]} {accuracy}"
-    try:
-        changed = changes.compare("HEAD", dvc_repo.WORKSPACE, p)
-    except WorseModel as error:
-        changed = error.page
+    changed = changes.markdown(changes.look("HEAD", dvc_repo.WORKSPACE, p))
     return [f"Release {ARTIFACT} {version}: {verdict}, {measured}", *filter(None, (checks, said, changed))]
 
 
