@@ -3,7 +3,7 @@
 from assay import files, params, passes
 from assay.dataset import splits
 from assay.dataset.records import contents
-from assay.evaluation import candidate, card, decided, tested, verdict_page
+from assay.evaluation import candidate, card, decided, registry, tested, verdict_page
 from assay.images import decode
 from assay.inference import proven
 from assay.operations import stage_run, summary
@@ -16,11 +16,11 @@ def main(p: params.Params) -> None:
     index = contents.read_index(p.paths.index)
     test = tested.read(p.paths, index)
     model_sha256 = files.sha256(p.paths.model)
-    champion = tested.champion_of(files.read_json(p.paths.champions), model_sha256)
+    champion = tested.champion_of(registry.champions(p.paths.champions), model_sha256)
     ledger_id = splits.identity(splits.read(p.paths.ledger))
     look = {"ledger": ledger_id, "last_batch": int(test.batch.max()), "model": model_sha256}
-    looks = tested.with_look(files.read_json(p.paths.looks) if p.paths.looks.exists() else [], look)
-    judged = candidate.judge(test, champion, files.read_json(p.paths.noise), looks, p.register)
+    looks = tested.with_look(registry.looks(p.paths.looks), look)
+    judged = candidate.judge(test, champion, registry.noise(p.paths.noise), looks, p.register)
     made = candidate.build(judged, test, champion, look)
     made["model"] = {"sha256": model_sha256, "bytes": p.paths.model.stat().st_size}
     made["export"] = proven.write(p.paths, index, decode.preparation(p.preprocess, p.ingest))

@@ -10,6 +10,7 @@ from typing import Any
 from assay import files, params, passes
 from assay.dataset import splits
 from assay.errors import AssayError, GateClosed
+from assay.evaluation import registry
 from assay.evaluation.diagnosis import causes, diagnose, evidence, finding, probe
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.finding import Finding
@@ -95,9 +96,7 @@ def _closed(p: params.Params) -> str:
 
 def _n_looks(p: params.Params) -> int:
     """Return how many models were measured on the test images of now."""
-    if not p.paths.looks.exists():
-        return 0
-    looks, ledger = files.read_json(p.paths.looks), splits.identity(splits.read(p.paths.ledger))
+    looks, ledger = registry.looks(p.paths.looks), splits.identity(splits.read(p.paths.ledger))
     of = [each for each in looks if each["ledger"] == ledger]
     last = max((each["last_batch"] for each in of), default=0)
     return len({each["model"] for each in of if each["last_batch"] == last})

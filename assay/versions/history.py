@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from assay import state
+from assay.evaluation import registry
 from assay.versions import git
 from assay.versions.tagged import ARTIFACT, STAGE
 
@@ -94,7 +95,7 @@ def behind(events: Sequence[Event], file: Path) -> str:
     The file is what `register` holds a model against, and part of a commit, so that a commit gives one verdict; tags
     move without it.
     """
-    kept, found = [str(each["version"]) for each in json.loads(file.read_text())], champions(events)
+    kept, found = [str(each["version"]) for each in registry.champions(file)], champions(events)
     if not found or found[-1] in kept[-1:]:
         return ""
     remote, branch = git.remote(), f"{state.BRANCHES}promote-{found[-1]}"

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from assay import files, labels, params
-from assay.evaluation import against, groups, metrics, tested
+from assay import labels, params
+from assay.evaluation import against, groups, metrics, registry, tested
 from assay.evaluation.against import Against, Sides
 from assay.evaluation.intervals import Estimate, ends
 from assay.labels import ACCURACY, Task
@@ -51,7 +51,7 @@ def look(old: str, new: str, p: params.Params) -> ModelChange:
     elif not len(sides.new):
         remarks += ["no test image is in both test sets"]
     compared = sides if sides is not None and len(sides.new) else None
-    noise = files.read_json(p.paths.noise) if p.paths.noise.exists() else {}
+    noise = registry.noise(p.paths.noise)
     recorded = noise.get("metrics", {}).get("accuracy" if sides is None or sides.old is None else p.register.metric, [])
     return ModelChange(
         task=task,

@@ -13,6 +13,7 @@ from gto.versions import SemVer
 
 from assay import files, params
 from assay.errors import AssayError
+from assay.evaluation import registry
 from assay.evaluation.decided import two_verdicts
 from assay.labels import ACCURACY
 from assay.versions import dvc_repo, git
@@ -97,7 +98,7 @@ def _is_of(why: list[Any], file: Path) -> bool:
 
 def _crown(version: str, candidate: dict[str, Any], paths: params.Paths, about: str) -> None:
     """Append the model to the champions; `register` then runs again, finds the same and is up to date."""
-    champions = files.read_json(paths.champions)
+    champions = registry.champions(paths.champions)
     model = candidate["model"]["sha256"]
     if champions and champions[-1]["model"] == model:
         return

@@ -4,12 +4,12 @@ The commit adds the old champion to champions.json on a branch of its own, so th
 it. It is made without a checkout. The branch and the tag are sent in one step.
 """
 
-import json
 import tempfile
 from pathlib import Path
 
 from assay import files, state
 from assay.errors import AssayError
+from assay.evaluation import registry
 from assay.versions import git, history, lock, releases, worktree
 from assay.versions.tagged import ARTIFACT, STAGE, Release
 
@@ -46,12 +46,14 @@ def roll_back(release: Release, ref: str, why: str) -> str:
 def _commit(base: str, release: Release, subject: str) -> str:
     """Return a commit on `base` whose champions end with the release; nothing of the checkout takes part."""
     path = release.paths["champions"]
-    champions = json.loads(git.show(path, base, about="rollback"))
+    content, where = git.show(path, base, about="rollback"), f"rollback: {path.as_posix()} of {base[:12]}"
+    log = f"`git log --oneline -- {path.as_posix()}` lists the commits that changed it"
+    champions = registry.champions_of(content, where, f"mend and commit it on the newest branch; {log}")
     entry = releases.as_champion(release.version, release.candidate)
     with tempfile.TemporaryDirectory() as folder:
-        content = Path(folder) / "champions.json"
-        files.write_json(content, [*champions, entry])
-        blob = git.run("hash-object", "-w", git.LAST, str(content), about="rollback")
+        made = Path(folder) / "champions.json"
+        files.write_json(made, [*champions, entry])
+        blob = git.run("hash-object", "-w", git.LAST, str(made), about="rollback")
         index = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
         git.run("read-tree", git.LAST, base, folder=Path(), about="rollback", **index)
         git.run(

@@ -145,7 +145,12 @@ def champion() -> Iterator[Answer]:
     """Is a model that is made here held against the one in use? A retraining is: it begins from the newest branch."""
     events = history.read()
     found = history.champions(events)[-1:]
-    behind = history.behind(events, params.load().paths.champions)
+    try:
+        behind = history.behind(events, params.load().paths.champions)
+    except AssayError as error:
+        seen, _, todo = str(error).rpartition("; ")
+        yield Answer(subject="champion", seen=seen, todo=todo)
+        return
     yield Answer(subject="champion", seen=behind or (found[0] if found else "none yet"), is_note=bool(behind))
 
 

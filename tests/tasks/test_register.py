@@ -64,6 +64,14 @@ def test_export_that_answers_otherwise_is_no_candidate(folder: Path, monkeypatch
     assert not P.paths.candidate.exists()
 
 
+@pytest.mark.parametrize("content", [{}, [{"version": "v1"}]])
+def test_champions_that_are_damaged_promote_nothing(folder: Path, content: Any) -> None:
+    files.write_json(P.paths.champions, content)
+    with pytest.raises(AssayError, match=r"champions\.json: .*; `git checkout HEAD -- registry/champions\.json`"):
+        registered()
+    assert not P.paths.candidate.exists()
+
+
 def test_limits_hold_it(folder: Path) -> None:
     assert registered(min_accuracy=1.0)["verdict"] == "hold"
     assert registered(min_class_recall=1.0)["verdict"] == "hold"

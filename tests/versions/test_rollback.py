@@ -82,6 +82,16 @@ def test_checkout_that_holds_models_against_an_older_champion_is_told_how_to_cat
     assert "of this checkout ends with" not in asked("history")
 
 
+def test_champions_that_are_damaged_are_neither_gone_on_with_nor_written_over(checkout: Path) -> None:
+    (checkout / "registry/champions.json").write_text("{}\n")
+    run(checkout, "git", "commit", "-qam", "damage")
+    with pytest.raises(AssayError, match=r"^rollback: registry/champions\.json of \w{12}: must be a list, .* `git log"):
+        rollback.roll_back(tagged.read("v0.0.1"), "main", "a test")
+    assert tagged.read("champion").version == "v0.0.3"
+    with pytest.raises(AssayError, match=r"champions\.json: must be a list"):
+        history.behind(history.read(), Path("registry/champions.json"))
+
+
 def test_rollback_brings_the_previous_champion_back_and_moves_nothing_else(checkout: Path) -> None:
     before = run(checkout, "git", "rev-parse", "HEAD"), run(checkout, "git", "status", "--porcelain")
     said = asked("rollback", "--why", "it took cats for dogs")

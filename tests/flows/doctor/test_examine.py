@@ -132,6 +132,10 @@ def test_champion_of_the_tags_that_this_checkout_does_not_know_is_named_and_stop
         "registry/champions.json of this checkout ends with none, by the tags the champion is"
     )
     assert answer.is_note and not answer.todo
+    (checkout / "registry/champions.json").write_text("{}\n")
+    answer = the(examine.champion())
+    assert "champions.json: must be a list" in answer.seen
+    assert answer.todo.startswith("`git checkout HEAD -- registry/champions.json`") and not answer.is_note
 
 
 def test_remotes_that_do_not_answer_are_named(checkout: Path) -> None:
