@@ -28,7 +28,7 @@ def check(index: contents.Index) -> None:
 def read(paths: params.Paths, index: contents.Index) -> Asked:
     """Return what the model of `paths.model` says of all splits; raises `AssayError` as `check` does."""
     check(index)
-    ask = outputs.network(keras_file.read(paths.model))
+    ask = outputs.network(keras_file.read_for(paths.model, index))
     rows = manifest.read(paths.manifest)
     wanted = predictions.stratified(rows[rows["split"] == "train"], predictions.MOST_TRAIN)
     seen = _some_images(paths.records, index, far_sets.N_IMAGES)

@@ -15,6 +15,7 @@ import onnxruntime
 from PIL import Image, ImageFile
 
 from assay import labels
+from assay.errors import AssayError
 from assay.evaluation import ood
 from assay.images import decode
 from assay.inference import exported
@@ -60,6 +61,7 @@ class Model:
         self.version = version or f"sha256:{export.sha256[:12]}"
         self.reference, self.limits = _reference(export)
         self._session = _session(export.contents[exported.GRAPH])
+        _check(self._session, export)
 
     def predict(self, images: Item | Iterable[Item], *, top: int = 3) -> list[Prediction]:
         """Return what is said of each image, in their order: paths, URLs, encoded bytes, PIL images, or uint8 arrays.
@@ -183,6 +185,18 @@ def _session(graph: bytes) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # whoever wants more speed has more threads ask
     options.log_severity_level = 3
     return onnxruntime.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+
+
+def _check(session: onnxruntime.InferenceSession, export: Export) -> None:
+    """Raise `AssayError` where the graph answers for another number of classes than model.json names."""
+    n, outputs = len(export.about.classes), {each.name: each.shape for each in session.get_outputs()}
+    seen = outputs["probabilities"][-1]
+    if isinstance(seen, int) and seen != n:
+        where = exported.ABOUT if export.folder is None else export.folder / exported.ABOUT
+        raise AssayError(
+            f"{where}: names {n:,} classes, and {exported.GRAPH} answers "
+            f"for {seen:,}: changed by hand, so it is not used; `dvc repro register` makes an export"
+        )
 
 
 def _reference(export: Export) -> tuple[ood.Reference | None, ood.Limits | None]:

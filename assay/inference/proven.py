@@ -26,7 +26,7 @@ def write(paths: params.Paths, index: Index, p: decode.Preparation) -> str:
     Asked are `parity.MOST` test images, by their original bytes, and the difficult files.
     """
     chosen = answering.read(paths.answering)
-    network = keras_file.read(paths.model)
+    network = keras_file.read_for(paths.model, index)
     size = Preprocessing(
         height_px=p.height_px,
         width_px=p.width_px,

@@ -4,16 +4,20 @@ import io
 import json
 import tempfile
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from assay import files
+from assay.dataset.records.contents import Index
+from assay.errors import AssayError
 from assay.labels import Task
 from assay.training import normalisation  # noqa: F401  its layer must be known to read a model that has one
 from assay.training.tensors import keras
 
 NO_DATE = (1980, 1, 1, 0, 0, 0)  # the first that a zip can hold
+UNREADABLE = (ValueError, TypeError, KeyError, AttributeError, ImportError, zipfile.BadZipFile)  # by Keras and h5py too
+MEND = "`dvc checkout` brings the model of dvc.lock back, `dvc repro -f -s train` makes one of these records"
 
 
 def write(file: Path, model: keras.Model, classes: Sequence[str], task: Task = "single_label") -> None:
@@ -53,5 +57,64 @@ def _renumbered(config: Any, numbers: dict[int, int]) -> Any:
 
 
 def read(file: Path) -> keras.Model:
-    """Return the model, ready to predict; it is not compiled."""
-    return keras.saving.load_model(file, compile=False)
+    """Return the model, ready to predict, not compiled; raises `AssayError` for a file that is no such model."""
+    _metadata(file)  # Keras says the same of a file that is not there and of one that is no zip
+    try:
+        return keras.saving.load_model(file, compile=False)
+    except UNREADABLE as error:
+        raise _no_model(file, error) from None
+
+
+def read_for(file: Path, index: Index) -> keras.Model:
+    """Return the model of these records; raises `AssayError` for one of other classes or of images of another size.
+
+    The outputs have no names: with other classes, or the same in another order, all would be scored without a word.
+    """
+    if said := _other_labels(_metadata(file), index):
+        raise AssayError(f"{file}: {said}; {MEND}")
+    model = read(file)
+    wanted = (index.height_px, index.width_px, index.channels), (len(index.classes),)
+    seen = tuple(model.input_shape[1:]), tuple(model.output_shape[1:])
+    if not all(map(_fits, seen, wanted)):
+        told = [f"{' x '.join(map(str, pixels))} pixels to {' x '.join(map(str, n))}" for pixels, n in (seen, wanted)]
+        raise AssayError(f"{file}: leads from {told[0]} numbers, and the records want {told[1]}; {MEND}")
+    return model
+
+
+def _metadata(file: Path) -> dict[str, Any]:
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return dict(json.loads(archive.read("metadata.json")))
+    except UNREADABLE as error:
+        raise _no_model(file, error) from None
+
+
+def _no_model(file: Path, error: Exception) -> AssayError:
+    first = str(error).strip().partition("\n")[0].strip("'\"")
+    return AssayError(f"{file}: no model that Keras can read: {first}; {MEND}")
+
+
+def _other_labels(said: Mapping[str, Any], index: Index) -> str:
+    """Return how the classes differ from those of the records, empty where they are the same."""
+    task, classes = said.get("task"), said.get("classes")
+    if not isinstance(classes, list):
+        return "names no classes, so `train` did not write it"
+    if task != index.task:
+        return f"made for labels of the kind {task}, and the records are {index.task}"
+    if tuple(classes) == index.classes:
+        return ""
+    new, gone = [n for n in index.classes if n not in classes], [n for n in classes if n not in index.classes]
+    if not new and not gone:
+        return "its classes are those of the records in another order"
+    parts = {"it does not know": new, "the records do not have": gone}
+    told = "; ".join(
+        f"{word} {', '.join(map(repr, names[:3]))}{', ...' * (len(names) > 3)}"
+        for word, names in parts.items()
+        if names
+    )
+    return f"its classes are {len(classes):,}, those of the records {len(index.classes):,}: {told}"
+
+
+def _fits(seen: tuple[int | None, ...], wanted: tuple[int, ...]) -> bool:
+    """Say whether two shapes are the same; None: any length will do."""
+    return len(seen) == len(wanted) and all(one in (None, other) for one, other in zip(seen, wanted, strict=True))

@@ -1,6 +1,7 @@
 """The classifier, as programs use it: what goes in, what comes out, and what it costs."""
 
 import io
+import json
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ import tiny
 from PIL import ExifTags, Image
 
 from assay import Classifier
+from assay.errors import AssayError
 from assay.images import decode
 from assay.inference import difficult, exported
 
@@ -170,6 +172,17 @@ def test_folder_or_version_must_be_given(folder: Path) -> None:
     for given in ({}, {"folder": folder, "version": "champion"}):
         with pytest.raises(ValueError, match="one of folder and version"):
             Classifier.load(**given)
+
+
+def test_description_with_another_number_of_classes_than_the_graph_is_refused(folder: Path, tmp_path: Path) -> None:
+    tiny.copy(folder / "plain", tmp_path / "export")
+    file = tmp_path / "export/model.json"
+    said = json.loads(file.read_text())
+    file.write_text(json.dumps(said | {"classes": [*said["classes"], "one more"]}))
+    with pytest.raises(
+        AssayError, match=r"model\.json: names 4 classes, and model\.onnx answers for 3: changed by hand"
+    ):
+        Classifier.load(file.parent)
 
 
 def test_start_imports_nothing_heavy(folder: Path) -> None:

@@ -113,6 +113,15 @@ def test_closed_gate_stops_the_evaluation(tmp_path: Path, monkeypatch: pytest.Mo
     assert not P.paths.metrics.eval.exists()
 
 
+def test_model_of_other_classes_is_not_scored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_inputs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    keras_file.write(P.paths.model, keras_file.read(P.paths.model), ("a", "c", "b"))
+    with pytest.raises(AssayError, match="its classes are those of the records in another order"):
+        evaluate.main(P)
+    assert not P.paths.metrics.eval.exists()
+
+
 def test_empty_test_split_is_said(tmp_path: Path) -> None:
     index = write_data(tmp_path, counts={"test": (0, 0)})
     with pytest.raises(AssayError, match=r"test: 0 images.*test_share"):
