@@ -12,13 +12,14 @@ from typing import Any
 from assay import pages, params
 from assay.errors import AssayError
 from assay.versions import at_commit, data_change, dvc_repo, model_change
+from assay.versions.at_commit import Side
 from assay.versions.data_change import DataChange
 from assay.versions.dvc_repo import WORKSPACE
 from assay.versions.model_change import ModelChange
 
 SHOWN = 60  # rows of a table, at most: a thousand classes would fill the page
 OF_THE_MODEL = ("train", "eval")
-PER_CLASS = "eval.class."
+EVAL, PER_CLASS = "eval.", "eval.class."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,7 @@ class Changes:
     parameters: tuple[Change, ...]
     data: DataChange | None  # None: a manifest is not to be had here
     model: ModelChange | None  # None: one side has no model
+    remarks: tuple[str, ...]  # what is missing at which side, and what to do
 
     def accuracies(self) -> tuple[float, float] | None:
         """Return the accuracy of each side on its own test images, None where one has none."""
@@ -61,10 +63,11 @@ def look(old: str, new: str, p: params.Params) -> Changes:
         metrics = _changes("metrics", repo.metrics.diff(old, new, all=True))
         parameters = [each for each in _changes("params", repo.params.diff(old, new)) if each.old != each.new]
         stale = sorted(repo.status()) if new == WORKSPACE else []
-    is_open = all(each.new for each in metrics if each.name == "gate.passed")
+    is_open = all(each.new for each in metrics if each.name == "gate.passed" and each.new is not None)
     has_both = any(each.name == "eval.accuracy" and each.difference is not None for each in metrics)
-    before, after = at_commit.manifest(old, p.paths), at_commit.manifest(new, p.paths)
-    task = at_commit.candidate(new, p.paths).get("task", "single_label")
+    sides = at_commit.side(old, p.paths), at_commit.side(new, p.paths)
+    before, after = (each.manifest for each in sides)
+    task = sides[1].candidate.get("task", "single_label")
     return Changes(
         old=old,
         new=new,
@@ -73,8 +76,39 @@ def look(old: str, new: str, p: params.Params) -> Changes:
         metrics=tuple(metrics),
         parameters=tuple(parameters),
         data=None if before is None or after is None else data_change.look(before, after, task),
-        model=model_change.look(old, new, p) if is_open and has_both else None,
+        model=model_change.look(*sides, p) if is_open and has_both else None,
+        remarks=tuple(_remarks(sides, metrics, p.paths, is_open=is_open)),
     )
+
+
+def _remarks(sides: tuple[Side, Side], metrics: list[Change], paths: params.Paths, *, is_open: bool) -> list[str]:
+    """Return what is missing at which side, and what to do; behind a closed gate nothing of a model."""
+    bare = _without(sides, metrics, "")
+    if bare:
+        return [f"nothing to compare: {_have(bare)} no metrics; {next_step(bare)}"]
+    said = []
+    if is_open and (untested := _without(sides, metrics, EVAL)):
+        said.append(f"no models to compare: {_have(untested)} no {paths.metrics.eval}; {next_step(untested)}")
+    elif is_open:
+        lists = "compared is what the lists of predictions say, where they are here"
+        said += [f"{each.problem}; {lists}" for each in sides if each.problem]
+    if absent := [each.rev for each in sides if each.manifest is None]:
+        pull = "`dvc pull` or `dvc repro`" if absent == [WORKSPACE] else "`dvc push` it where it was made"
+        said.append(f"the images are not compared: {_have(absent)} no {paths.manifest} that can be read here; {pull}")
+    return said
+
+
+def _without(sides: tuple[Side, Side], metrics: list[Change], of: str) -> list[str]:
+    """Return the commits that have no metric whose name begins so."""
+    values = [
+        [each.old for each in metrics if each.name.startswith(of)],
+        [each.new for each in metrics if each.name.startswith(of)],
+    ]
+    return [side.rev for side, known in zip(sides, values, strict=True) if all(value is None for value in known)]
+
+
+def _have(revs: list[str]) -> str:
+    return f"{' and '.join(dict.fromkeys(revs))} {'has' if len(set(revs)) == 1 else 'have'}"
 
 
 def markdown(found: Changes) -> str:
@@ -85,6 +119,7 @@ def markdown(found: Changes) -> str:
     parts = [
         f"## {pages.markdown(found.old)} → {pages.markdown(found.new)}",
         _head(found.is_open, list(found.stale)),
+        _joined([f"- {remark}." for remark in found.remarks]),
         _joined(model),
         _joined(data),
     ]

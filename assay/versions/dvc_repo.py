@@ -55,14 +55,8 @@ def said(error: DvcException) -> str:
     return f"{words}: DVC was killed while it wrote it, or a merge tore it; {MEND}" if torn else words
 
 
-def read(file: Path, rev: str) -> str | None:
-    """Return the text of a file at a commit, from git or from DVC's cache or remote; None where it is not to be had."""
-    found = read_bytes(file, rev)
-    return None if found is None else found.decode()
-
-
 def read_bytes(file: Path, rev: str) -> bytes | None:
-    """Return the bytes of a file at a commit, as `read` does."""
+    """Return a file at a commit, from git or from DVC's cache or remote; None where it is not to be had."""
     if (committed := git.content(file, rev)) is not None:  # DVC would read all its stages first
         return committed
     try:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from assay.errors import AssayError
-from assay.versions.changes import OF_THE_MODEL, Change, Changes, next_step
+from assay.versions.changes import EVAL, OF_THE_MODEL, Change, Changes, next_step
 
-TEST, EVAL = "test.", "eval."  # a gate may call the metrics of the test split either way
+TEST = "test."  # a gate may call the metrics of the test split either way
 ROUNDING = 1e-9  # 0.94 - 0.95 is a little below -0.01
 EXAMPLE = "such as test.f1_macro:-0.01"
 

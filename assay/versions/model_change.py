@@ -13,6 +13,7 @@ from assay.evaluation.intervals import Estimate, ends
 from assay.labels import ACCURACY, Task
 from assay.pages import code, markdown
 from assay.versions import at_commit
+from assay.versions.at_commit import Side
 
 SHOWN = 10  # new errors in Markdown
 MEASURES = ("f1_macro", "recall_macro", "precision_macro", "f1_weighted", "f1_micro")
@@ -40,14 +41,14 @@ class ModelChange:
     remarks: tuple[str, ...]  # what is not comparable, and why
 
 
-def look(old: str, new: str, p: params.Params) -> ModelChange:
+def look(old: Side, new: Side, p: params.Params) -> ModelChange:
     """Return what changed; what cannot be compared is said."""
-    was, now = at_commit.candidate(old, p.paths), at_commit.candidate(new, p.paths)
+    was, now = old.candidate, new.candidate
     task = now.get("task", was.get("task", "single_label"))
     remarks = _remarks(was, now)
-    sides, rows = (None, None) if was.get("task", task) != task else _sides(old, new, p.paths, (was, now))
+    sides, rows = (None, None) if was.get("task", task) != task else _sides(old, new, p.paths)
     if sides is None:
-        remarks += ["the test images differ and are not here to compare (`dvc fetch`)"] if not remarks else []
+        remarks += [] if remarks else [_unknown(old, new)]
     elif not len(sides.new):
         remarks += ["no test image is in both test sets"]
     compared = sides if sides is not None and len(sides.new) else None
@@ -59,7 +60,7 @@ def look(old: str, new: str, p: params.Params) -> ModelChange:
         n_new=now["split"]["n_test_images"],
         against=against.against(compared, recorded, 1, p.register) if compared else None,
         differences=_differences(compared, p.evaluate.confidence),
-        flips=_flips(compared, rows, new, p.paths),
+        flips=_flips(compared, rows, new),
         remarks=tuple(remarks),
     )
 
@@ -75,15 +76,20 @@ def _remarks(was: dict[str, Any], now: dict[str, Any]) -> list[str]:
     return found
 
 
-def _sides(
-    old: str, new: str, paths: params.Paths, candidates: tuple[dict[str, Any], dict[str, Any]]
-) -> tuple[Sides | None, pd.DataFrame | None]:
+def _unknown(old: Side, new: Side) -> str:
+    """Return why no test image can be compared."""
+    if unsaid := [each.rev for each in (old, new) if each.candidate["split"]["test"] is None]:
+        return f"which images {' and '.join(unsaid)} was tested on is not known here (`dvc fetch`)"
+    return "the test images differ and are not here to compare (`dvc fetch`)"
+
+
+def _sides(old: Side, new: Side, paths: params.Paths) -> tuple[Sides | None, pd.DataFrame | None]:
     """Return both models on the shared test images, with the labels of now; and label, old and new by sha256."""
-    before, after = at_commit.predictions(old, paths), at_commit.predictions(new, paths)
-    if before is None or after is None or "label" not in after:
-        return _of_errors(*candidates), None
+    before, after = at_commit.predictions(old.rev, paths), at_commit.predictions(new.rev, paths)
+    if before is None or after is None:
+        return _of_errors(old.candidate, new.candidate), None
     rows = after.join(before["predicted"].rename("old"), how="inner").rename(columns={"predicted": "new"})
-    task: Task = candidates[1].get("task", "single_label")
+    task: Task = new.candidate.get("task", "single_label")
     texts = {name for column in ("label", "old", "new") for name in rows[column]}
     classes = tuple(sorted({name for text in texts for name in labels.names(text, task)}))
     actual, was, now = (tested.marks(rows[column], classes, task) for column in ("label", "old", "new"))
@@ -101,11 +107,11 @@ def _sides(
     )
 
 
-def _groups(rows: pd.DataFrame, rev: str, paths: params.Paths) -> np.ndarray:
-    known = at_commit.manifest(rev, paths)
-    if known is None or not {"path", "group"} <= set(known):
+def _groups(rows: pd.DataFrame, side: Side, paths: params.Paths) -> np.ndarray:
+    known = side.manifest
+    if known is None or "group" not in known:
         return np.arange(len(rows))
-    return groups.of_rows(known.reindex(rows.index), at_commit.pairs(rev, paths))
+    return groups.of_rows(known.reindex(rows.index), at_commit.pairs(side.rev, paths))
 
 
 def _of_errors(was: dict[str, Any], now: dict[str, Any]) -> Sides | None:
@@ -137,10 +143,10 @@ def _differences(sides: Sides | None, confidence: float) -> dict[str, Estimate]:
     return told
 
 
-def _flips(sides: Sides | None, rows: pd.DataFrame | None, rev: str, paths: params.Paths) -> tuple[Flip, ...]:
+def _flips(sides: Sides | None, rows: pd.DataFrame | None, side: Side) -> tuple[Flip, ...]:
     if sides is None or rows is None:
         return ()
-    known = at_commit.manifest(rev, paths)
+    known = side.manifest
     flipped = rows[sides.old_right & ~sides.new_right].sort_index()
     path = {} if known is None else known["path"].to_dict()
     return tuple(

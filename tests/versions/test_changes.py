@@ -53,6 +53,16 @@ def predictions(rows: range, errors: range) -> str:
     return "sha256,label,predicted\n" + "".join(lines)
 
 
+def cached(monkeypatch: pytest.MonkeyPatch, name: str, contents: dict[str, bytes]) -> None:
+    """Have DVC's cache hold a file of this name at these commits."""
+    here = changes.dvc_repo.read_bytes
+    monkeypatch.setattr(
+        changes.dvc_repo,
+        "read_bytes",
+        lambda file, rev: contents.get(rev) if file.name == name else here(file, rev),
+    )
+
+
 def write(file: str, content: Any) -> None:
     Path(file).parent.mkdir(exist_ok=True)
     Path(file).write_text(json.dumps(content))
@@ -120,11 +130,7 @@ def test_other_test_split_is_compared_on_the_common_images(monkeypatch: pytest.M
     commit("second")
     assert "the test images differ and are not here to compare" in page()
     lists = {"first": (range(100), range(10)), "second": (range(8, 110), range(5, 12))}
-    text = {rev: predictions(*rows) for rev, rows in lists.items()}
-    here = changes.dvc_repo.read
-    monkeypatch.setattr(
-        changes.dvc_repo, "read", lambda file, rev: text[rev] if file.name == "predictions.csv" else here(file, rev)
-    )
+    cached(monkeypatch, "predictions.csv", {rev: predictions(*rows).encode() for rev, rows in lists.items()})
     found = changes.look("first", "second", params.load())
     (said,) = gates.fallen(found, [gates.usual(margin=0)])
     assert f"drops by {2 / 92:.4f}" in said  # 10 and 11 are new, 5 to 7 not common
@@ -238,3 +244,52 @@ def test_images_that_came_went_and_were_relabelled_are_counted() -> None:
     assert data_change.lines(data_change.look(old, old, "single_label")) == [
         "The data are the same 60 images with the same labels."
     ]
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("metrics", "nothing to compare: second has no metrics; name a commit that has them: `git log"),
+        ("metrics/eval.json", "no models to compare: second has no metrics/eval.json; name a commit that has them"),
+    ],
+)
+def test_side_without_metrics_is_said_and_not_that_its_gate_is_closed(file: str, said: str) -> None:
+    run(Path.cwd(), "git", "rm", "-rq", file)
+    commit("second")
+    for old, new in (("first", "second"), ("second", "first")):
+        text = page(old, new)
+        assert said in text and "gate is closed" not in text
+    assert "`dvc repro` makes them" in page("first", changes.WORKSPACE)
+    run(Path.cwd(), "assay", "compare", "first", "second", "--json", "a.json", "--html", "a.html")
+    assert said[:40] in json.loads(Path("a.json").read_text())["remarks"][0]
+    assert said[:40] in Path("a.html").read_text()
+
+
+def test_images_that_are_not_compared_are_said() -> None:
+    made(errors=range(9))
+    commit("second")
+    said = "the images are not compared: first and second have no data/manifest.parquet that can be read here"
+    assert f"- {said}; `dvc push` it where it was made" in page()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("<<<<<<< ours", "is not JSON"),
+        ("[]", "is no JSON object"),
+        ('{"errors": []}', "has no `split` of the form of this version"),
+        ('{"errors": [1], "split": {"test": "t1"}}', "has no `split` and no `errors` of the form of this version"),
+    ],
+)
+def test_candidate_of_another_version_is_said_and_the_rest_compared(
+    content: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(errors=range(10))
+    Path("registry/candidate.json").write_text(content)
+    commit("second")
+    text = page()
+    assert f"- registry/candidate.json of second {said}; compared is what the lists of predictions say" in text
+    assert "which images second was tested on is not known here (`dvc fetch`)" in text
+    lists = {"first": predictions(range(100), range(10)), "second": predictions(range(100), range(9))}
+    cached(monkeypatch, "predictions.csv", {rev: rows.encode() for rev, rows in lists.items()})
+    assert "(0 new errors, 1 gone, on 100 images" in page()

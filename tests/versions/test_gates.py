@@ -24,6 +24,7 @@ def changes(old: Any, new: Any, *, is_open: bool = True) -> Changes:
         parameters=(),
         data=None,
         model=None,
+        remarks=(),
     )
 
 

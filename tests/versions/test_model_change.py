@@ -32,8 +32,12 @@ def test_near_duplicates_are_one_where_the_source_gives_no_group(
 ) -> None:
     names = list("abcde")
     group = [None, None, None, "object 1", "object 1"]
-    images = {"path": [f"{name}.png" for name in names], "sha256": names, "split": ["test"] * 5, "group": group}
-    lies = {PATHS.manifest: parquet(images), PATHS.pairs: pairs}
+    images = {"path": [f"{name}.png" for name in names], "label": ["ape"] * 5, "sha256": names, "split": ["test"] * 5}
+    lies = {PATHS.manifest: parquet(images | {"group": group}), PATHS.candidate: b"{}", PATHS.pairs: pairs}
     monkeypatch.setattr(at_commit, "content", lambda rev, file: lies[Path(file)])
-    found = pd.Series(names).groupby(model_change._groups(pd.DataFrame(index=names), "HEAD", PATHS)).agg(list)
+    found = (
+        pd.Series(names)
+        .groupby(model_change._groups(pd.DataFrame(index=names), at_commit.side("HEAD", PATHS), PATHS))
+        .agg(list)
+    )
     assert sorted(found) == wanted
