@@ -76,16 +76,19 @@ _MORE = {"task": get_args(Task).__contains__, "classes": _are_texts, "named": _a
 
 
 def predictions(rev: str, paths: params.Paths) -> pd.DataFrame | None:
-    """Return label and predicted of each test image, by sha256; None where they are not to be had here."""
+    """Return label, predicted and probability of each test image, by sha256; None where they are not to be had here."""
     found = content(rev, paths.predictions)
     if found is None:
         return None
     texts: dict[str, Any] = {"sha256": str, "label": str, "predicted": str}
     try:
-        rows = pd.read_csv(io.BytesIO(found), dtype=texts, keep_default_na=False, usecols=list(texts))
-    except ValueError:  # another version's, or a spoilt one
+        rows = pd.read_csv(io.BytesIO(found), dtype=texts, keep_default_na=False)
+    except ValueError:  # spoilt
         return None
-    return rows.drop_duplicates("sha256").set_index("sha256")
+    if not set(rows) >= set(texts):  # another version's
+        return None
+    rows = rows.reindex(columns=[*texts, "probability"]).drop_duplicates("sha256").set_index("sha256")
+    return rows.assign(probability=pd.to_numeric(rows["probability"], errors="coerce"))
 
 
 def manifest(rev: str, paths: params.Paths) -> pd.DataFrame | None:

@@ -1,8 +1,8 @@
 """What changed between two commits: data, parameters, metrics, and whether the model and the change are really better.
 
 The tables are those of `dvc metrics diff` and `dvc params diff`. The models are compared on the test images that both
-commits have, image by image; which those are is known where the test split is the same, or where DVC still has both
-lists of predictions.
+commits have, image by image: by the lists of predictions, or by the errors in candidate.json where both have the same
+test split.
 """
 
 from collections.abc import Collection

@@ -1,5 +1,6 @@
 """What changed between the models of two commits, on the test images that both were tested on."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +13,12 @@ from assay.evaluation.against import Against, Sides
 from assay.evaluation.intervals import Estimate, ends
 from assay.labels import ACCURACY, Task
 from assay.pages import code, markdown
-from assay.versions import at_commit
+from assay.versions import answers, at_commit
 from assay.versions.at_commit import Side
+from assay.words import counted
 
 SHOWN = 10  # new errors in Markdown
+NONE = pd.DataFrame(columns=["label", "old", "new", "probability"])
 MEASURES = ("f1_macro", "recall_macro", "precision_macro", "f1_weighted", "f1_micro")
 
 
@@ -25,9 +28,10 @@ class Flip:
 
     sha256: str
     path: str  # empty where the manifest is not to be had
-    label: str
-    old: str
-    new: str
+    label: str | None  # None, here and below: not known
+    old: str | None
+    new: str | None
+    probability: float | None  # that the new model gives its answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +50,7 @@ def look(old: Side, new: Side, p: params.Params) -> ModelChange:
     was, now = old.candidate, new.candidate
     task = now.get("task", was.get("task", "single_label"))
     remarks = _remarks(was, now)
-    sides, rows = (None, None) if was.get("task", task) != task else _sides(old, new, p.paths)
+    sides, wrong = (None, NONE) if was.get("task", task) != task else _compared(old, new, p.paths)
     if sides is None:
         remarks += [] if remarks else [_unknown(old, new)]
     elif not len(sides.new):
@@ -60,7 +64,7 @@ def look(old: Side, new: Side, p: params.Params) -> ModelChange:
         n_new=now["split"]["n_test_images"],
         against=against.against(compared, recorded, 1, p.register) if compared else None,
         differences=_differences(compared, p.evaluate.confidence),
-        flips=_flips(compared, rows, new),
+        flips=_flips(wrong, [each.manifest for each in (old, new)]),
         remarks=tuple(remarks),
     )
 
@@ -83,28 +87,26 @@ def _unknown(old: Side, new: Side) -> str:
     return "the test images differ and are not here to compare (`dvc fetch`)"
 
 
-def _sides(old: Side, new: Side, paths: params.Paths) -> tuple[Sides | None, pd.DataFrame | None]:
-    """Return both models on the shared test images, with the labels of now; and label, old and new by sha256."""
-    before, after = at_commit.predictions(old.rev, paths), at_commit.predictions(new.rev, paths)
+def _compared(old: Side, new: Side, paths: params.Paths) -> tuple[Sides | None, pd.DataFrame]:
+    """Return both models on the shared test images, with the labels of now, and the new errors by sha256."""
+    before, after = answers.of(old, new, paths)
     if before is None or after is None:
-        return _of_errors(old.candidate, new.candidate), None
+        return _of_errors(old.candidate, new.candidate), answers.new_errors(old, new, after)
     rows = after.join(before["predicted"].rename("old"), how="inner").rename(columns={"predicted": "new"})
     task: Task = new.candidate.get("task", "single_label")
     texts = {name for column in ("label", "old", "new") for name in rows[column]}
     classes = tuple(sorted({name for text in texts for name in labels.names(text, task)}))
     actual, was, now = (tested.marks(rows[column], classes, task) for column in ("label", "old", "new"))
-    return (
-        Sides(
-            actual=actual,
-            old=was,
-            old_right=(was == actual).all(axis=1),
-            new=now,
-            groups=_groups(rows, new, paths),
-            classes=classes,
-            task=task,
-        ),
-        rows,
+    sides = Sides(
+        actual=actual,
+        old=was,
+        old_right=(was == actual).all(axis=1),
+        new=now,
+        groups=_groups(rows, new, paths),
+        classes=classes,
+        task=task,
     )
+    return sides, rows[sides.old_right & ~sides.new_right]
 
 
 def _groups(rows: pd.DataFrame, side: Side, paths: params.Paths) -> np.ndarray:
@@ -116,7 +118,7 @@ def _groups(rows: pd.DataFrame, side: Side, paths: params.Paths) -> np.ndarray:
 
 def _of_errors(was: dict[str, Any], now: dict[str, Any]) -> Sides | None:
     """Return what the lists of errors say where the test split is the same: which images are right, and no more."""
-    if not was["split"]["test"] or was["split"]["test"] != now["split"]["test"]:
+    if not answers.is_same_split(was, now):
         return None
     n, wrong = now["split"]["n_test_images"], sorted({*was["errors"], *now["errors"]})
     right = [np.r_[np.isin(wrong, each["errors"], invert=True), np.ones(n - len(wrong), bool)] for each in (was, now)]
@@ -143,15 +145,16 @@ def _differences(sides: Sides | None, confidence: float) -> dict[str, Estimate]:
     return told
 
 
-def _flips(sides: Sides | None, rows: pd.DataFrame | None, side: Side) -> tuple[Flip, ...]:
-    if sides is None or rows is None:
-        return ()
-    known = side.manifest
-    flipped = rows[sides.old_right & ~sides.new_right].sort_index()
-    path = {} if known is None else known["path"].to_dict()
+def _flips(wrong: pd.DataFrame, manifests: Sequence[pd.DataFrame | None]) -> tuple[Flip, ...]:
+    """Return the new errors, those of which the model is surest first; `wrong`: see `answers.new_errors`."""
+    path: dict[str, str] = {}
+    for known in manifests:
+        path |= {} if known is None else known["path"].reindex(wrong.index).dropna().to_dict()
+    rows = wrong.sort_index().sort_values("probability", ascending=False, kind="stable", na_position="last")
+    told = rows[["label", "old", "new", "probability"]].astype(object)
     return tuple(
-        Flip(sha256=str(key), path=path.get(key, ""), label=row["label"], old=row["old"], new=row["new"])
-        for key, row in flipped.iterrows()
+        Flip(sha256=str(key), path=path.get(str(key), ""), **row)
+        for key, row in zip(told.index, told.where(told.notna(), None).to_dict("records"), strict=True)
     )
 
 
@@ -176,9 +179,14 @@ def lines(change: ModelChange, accuracies: tuple[float, float] | None) -> list[s
         for name, value in change.differences.items()
         if value.low is not None
     ]
-    told += [
-        f"- new error: {code(flip.path or flip.sha256[:12])}, {markdown(flip.label)} taken for "
-        f"{markdown(flip.new) or 'nothing'}"
-        for flip in change.flips[:SHOWN]
-    ]
-    return told + ([f"- and {len(change.flips) - SHOWN:,} more new errors"] if len(change.flips) > SHOWN else [])
+    told += [_told(flip) for flip in change.flips[:SHOWN]]
+    return told + (
+        [f"- and {counted(len(change.flips) - SHOWN, 'more new error')}"] if len(change.flips) > SHOWN else []
+    )
+
+
+def _told(flip: Flip) -> str:
+    label = "of a label that is not known here" if flip.label is None else markdown(flip.label) or "nothing"
+    new = "something else" if flip.new is None else markdown(flip.new) or "nothing"
+    sure = "" if flip.probability is None else f" ({flip.probability:.4f})"
+    return f"- new error: {code(flip.path or flip.sha256[:12])}, {label} taken for {new}{sure}"
