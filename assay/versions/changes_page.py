@@ -23,12 +23,22 @@ def build(found: Changes, p: params.Params) -> str:
     return pages.render(
         "versions/changes.html",
         found=found,
+        tone=tone(found),
         accuracies=found.accuracies(),
         changed=changed[:SHOWN],
         n_changed=len(changed),
         flips=[(flip, _picture(flip, rows, raw)) for flip in flips],
         n_flips=len(found.model.flips) if found.model else 0,
     )
+
+
+def tone(found: Changes) -> str:
+    """Return the colour of the page's head: none for a change that may be luck, whichever way the points go."""
+    if not found.is_open:
+        return "bad"
+    against = found.model.against if found.model else None
+    verdict = against.model_verdict.partition(" ")[0] if against else ""
+    return {"better": "good", "worse": "bad"}.get(verdict, "")
 
 
 def _picture(flip: Flip, rows: pd.DataFrame | None, raw: Originals) -> str:
