@@ -8,14 +8,15 @@ from typing import Any
 
 from assay.errors import AssayError
 
+FEW, NEAREST = 20, 5  # names in a sentence: all of so few, else so many
 FORMULA = re.compile(r"'*[=+\-@\t\r＝＋－＠]")  # noqa: RUF001  (the wide ones too: a spreadsheet takes them for the same)
 
 
 def check_known(where: str, value: Any, known: Collection[str]) -> None:
-    """Raise `AssayError` with the nearest known value, or all, unless the value is one of them."""
+    """Raise `AssayError` with the nearest known value, or a few, unless the value is one of them."""
     if isinstance(value, str) and value in known:
         return
-    hint = meant(value, known, f"known: {', '.join(known)}")
+    hint = meant(value, known, f"known: {few(known, value)}")
     raise AssayError(f"{where}: unknown {value!r}; {hint}")
 
 
@@ -23,6 +24,14 @@ def meant(value: Any, known: Collection[str], otherwise: str = "") -> str:
     """Return `did you mean 'x'?` for the known value that is nearest, or `otherwise`."""
     close = difflib.get_close_matches(str(value), known, n=1)
     return f"did you mean {close[0]!r}?" if close else otherwise
+
+
+def few(names: Collection[str], asked: Any) -> str:
+    """Return all names with commas between them; of many the nearest to what was asked, and how many more there are."""
+    if len(names) <= FEW:
+        return ", ".join(names)
+    near = difflib.get_close_matches(str(asked), names, n=NEAREST, cutoff=0)
+    return f"{', '.join(near)} and {len(names) - len(near):,} more"
 
 
 def counted(n: int, noun: str) -> str:

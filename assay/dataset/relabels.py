@@ -32,7 +32,9 @@ def read(file: Path) -> pd.DataFrame:
         return pd.DataFrame(columns=list(COLUMNS), dtype=str)
     found = _table(file)
     if tuple(found.columns) != COLUMNS:
-        raise AssayError(f"{file}: columns are {', '.join(found.columns)}, must be {', '.join(COLUMNS)}")
+        raise AssayError(
+            f"{file}: columns are {words.few(list(found.columns), 'sha256')}, must be {', '.join(COLUMNS)}"
+        )
     if found["sha256"].duplicated().any():
         twice = found.loc[found["sha256"].duplicated(), "sha256"].iloc[0]
         raise AssayError(f"{file}: {twice} stands there twice; keep the row that is right")
@@ -87,7 +89,9 @@ def reviewed(file: Path, manifest: pd.DataFrame, known: pd.DataFrame, task: Task
 def _answers(file: Path) -> list[dict[str, str]]:
     found = _table(file)
     if not {"path", "sha256"} & set(found.columns) or not {"label", CORRECTED} & set(found.columns):
-        raise AssayError(f"{file}: has {', '.join(found.columns)}; wanted are path or sha256, and {CORRECTED} or label")
+        raise AssayError(
+            f"{file}: has {words.few(list(found.columns), 'path')}; wanted are path or sha256, and {CORRECTED} or label"
+        )
     if CORRECTED in found.columns:
         found = found[found[CORRECTED] != ""].assign(label=lambda rows: rows[CORRECTED])
     return [{str(key): words.of_cell(str(value)) for key, value in row.items()} for row in found.to_dict("records")]
@@ -107,8 +111,12 @@ def _content(where: str, row: Mapping[str, str], by_path: Mapping[str, str], con
         if sha256 not in contents:
             raise AssayError(f"{where}: no image has the SHA-256 {sha256}")
         return sha256
-    words.check_known(where, row["path"], by_path)
-    return by_path[row["path"]]
+    path = row.get("path", "")
+    if not path:
+        empty = " and ".join(name for name in ("path", "sha256") if name in row)
+        raise AssayError(f"{where}: names no image: {empty} empty; fill it in, or delete the line")
+    words.check_known(where, path, by_path)
+    return by_path[path]
 
 
 def _label(where: str, label: str, classes: tuple[str, ...], task: Task) -> str:

@@ -296,5 +296,5 @@ def _check_column(name: str, column: str, rows: pd.DataFrame, knob: str = "") ->
         return
     hint = words.meant(column, known)
     knob = knob or f"assay snapshot {', '.join(map(option, ('path', *LABELS, *OPTIONAL)))}"
-    has = ", ".join(map(repr, known)) or "none"
+    has = words.few([repr(each) for each in known], repr(column)) or "none"
     raise AssayError(f"{name}: no column {column!r}; it has {has}{'; ' * bool(hint)}{hint} ({knob})")

@@ -67,6 +67,9 @@ def test_several_classes_are_sorted_and_none_is_a_label(tmp_path: Path) -> None:
         ("path,label\nx/a.png,dgo\n", r"line 2: unknown 'dgo'; did you mean 'dog'\?"),
         ("path,label\nx/aa.png,dog\n", r"line 2: unknown 'x/aa.png'; did you mean 'x/a.png'\?"),
         ("sha256,label\nz,dog\n", "line 2: no image has the SHA-256 z"),
+        ("sha256,label\na,dog\n,dog\n", "line 3: names no image: sha256 empty; fill it in, or delete the line"),
+        ("sha256,path,label\n,,dog\n", "line 2: names no image: path and sha256 empty"),
+        ("path,label,sha256\n,dog\n", "line 2: names no image: path and sha256 empty"),
         ("path,label\nx/a.png,dog\nx/a.png,cat\n", "line 3: x/a.png is 'dog' above, here 'cat'"),
         ("name,label\nx,dog\n", "has name, label; wanted are path or sha256, and corrected or label"),
         ("", "not a CSV table"),
@@ -75,6 +78,13 @@ def test_several_classes_are_sorted_and_none_is_a_label(tmp_path: Path) -> None:
 def test_mistake_in_the_list_is_named_by_its_line(text: str, said: str, tmp_path: Path) -> None:
     with pytest.raises(AssayError, match=said):
         relabels.reviewed(listed(tmp_path, text), images(a="cat", b="dog"), NONE, "single_label")
+
+
+def test_unknown_path_is_told_with_a_few_of_the_known_ones(tmp_path: Path) -> None:
+    many = images(**{f"{number:04d}": "cat" for number in range(1797)})
+    with pytest.raises(AssayError, match=r"line 2: unknown '3'; known: .* and 1,792 more$") as error:
+        relabels.reviewed(listed(tmp_path, "path,label\n3,cat\n"), many, NONE, "single_label")
+    assert len(str(error.value)) < 250
 
 
 def test_overlay_is_read_as_it_was_written_and_a_torn_one_is_said(tmp_path: Path) -> None:
