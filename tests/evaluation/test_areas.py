@@ -66,6 +66,37 @@ def test_thinned_curve_rises_from_corner_to_corner() -> None:
     assert len(points) == areas.POINTS
 
 
+def area(points: list[tuple[float, float]]) -> float:
+    across, up = np.array(points).T
+    return float(np.trapezoid(up, across))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(10, 6000), st.floats(0.005, 0.8), st.floats(0, 3), st.integers(1, 6), st.integers(0, 2**32))
+def test_drawn_curve_has_the_area_of_the_whole_one(n: int, share: float, apart: float, digits: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    positive = rng.random(n) < share
+    positive[:2] = [True, False]
+    scores = (rng.normal(size=n) + apart * positive).round(digits)
+    drawn = areas.roc(positive, scores)
+    assert len(drawn) <= areas.POINTS
+    assert area(drawn) == pytest.approx(sklearn.metrics.roc_auc_score(positive, scores), abs=0.004)
+    drawn = areas.precision_recall(positive, scores)
+    precision, recall, _ = sklearn.metrics.precision_recall_curve(positive, scores)
+    assert len(drawn) <= areas.POINTS
+    assert [drawn[0], drawn[-1]] == [(0, 1), (1, pytest.approx(positive.mean()))]
+    assert area(drawn) == pytest.approx(-np.trapezoid(precision, recall), abs=0.01)
+
+
+def test_curve_of_one_class_in_a_hundred_keeps_its_average_precision() -> None:
+    """Behind the last hit lie most images: evenly by number, 49 of 50 points would be there."""
+    rng = np.random.default_rng(0)
+    positive = np.arange(7000) < 70
+    scores = rng.normal(size=7000) + 4 * positive
+    expected = sklearn.metrics.average_precision_score(positive, scores)
+    assert area(areas.precision_recall(positive, scores)) == pytest.approx(expected, abs=0.01)
+
+
 def test_short_curves_keep_every_corner() -> None:
     positive, scores = np.array([False, False, True, True]), np.array([0.1, 0.4, 0.35, 0.8])
     assert areas.roc(positive, scores) == [(0, 0), (0, 0.5), (0.5, 0.5), (0.5, 1), (1, 1)]
