@@ -1,4 +1,4 @@
-"""How often an interval holds the truth: `python -m benchmarks.intervals [SETS]`; two minutes for 1,500 simulated sets.
+"""How often an interval holds the truth: `python -m benchmarks.intervals [SETS]`; minutes for 1,500 simulated sets.
 
 Test sets of G groups are drawn, each with a chance of its own to be right (beta), so that its images are alike. The
 truth is known, and the share of sets whose interval holds it is counted: by image, as if there were no groups, and as
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from assay.evaluation import comparison, intervals, metrics
+from assay.evaluation import against, comparison, intervals, metrics
 
 CONFIDENCE = 0.95
 # groups, images in each, accuracy, correlation within a group
@@ -21,6 +21,10 @@ ACCURACIES = [
 # groups, images in each, chance of a new and of a gone error, correlation
 DIFFERENCES = [(100, 4, 0.05, 0.05, 0.3), (361, 1, 0.02, 0.02, 0.0), (361, 1, 0.05, 0.02, 0.0), (50, 10, 0.1, 0.1, 0.2)]
 F1S = [(50, 10, 0.90, 0.2), (200, 4, 0.80, 0.3), (400, 1, 0.90, 0.0)]
+F1_DIFFERENCES = [
+    *((12, 1, 0.05, 0.0, 0.0), (60, 1, 0.02, 0.0, 0.0), (361, 1, 0.005, 0.0, 0.0), (361, 1, 0.05, 0.02, 0.0)),
+    *((10, 20, 0.08, 0.02, 0.3), (50, 10, 0.1, 0.1, 0.2)),
+]
 N_CLASSES = 4
 
 
@@ -37,6 +41,10 @@ def main(n_sets: int) -> None:
     for groups, size, accuracy, correlation in F1S:
         by_image, ours = f1s(n_sets // 5, groups, size, accuracy, correlation)
         print(f"| {groups} x {size}, {accuracy:.2f}, {correlation:g} | {by_image:.3f} | {ours:.3f} |")
+    print("difference of macro F1: groups x size, new and gone errors, correlation | bootstrap alone | Assay")
+    for groups, size, worse, better, correlation in F1_DIFFERENCES:
+        drawn, ours = f1_differences(n_sets // 3, groups, size, (worse, better), correlation)
+        print(f"| {groups} x {size}, {worse:g} and {better:g}, {correlation:g} | {drawn:.3f} | {ours:.3f} |")
 
 
 def chances(rng: np.random.Generator, n_groups: int, mean: float, correlation: float) -> np.ndarray:
@@ -67,13 +75,20 @@ def differences(
     groups, held = np.repeat(np.arange(n_groups), size), np.zeros((n_sets, 2))
     worse, better = flips
     for number, rng in enumerate(sets(n_sets)):
-        down, up = (np.repeat(chances(rng, n_groups, mean, correlation), size) for mean in flips)
-        draw = rng.random(len(groups))
-        flip = np.where(draw < down, -1, np.where(draw > 1 - up, 1, 0))  # of both chances above 1, the one is cut
+        flip = flipped(rng, n_groups, size, flips, correlation)
         for way, by in enumerate((np.arange(len(groups)), groups)):
             found = comparison.paired(flip <= 0, flip >= 0, by, CONFIDENCE)
             held[number, way] = found.low <= better - worse <= found.high
     return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+
+
+def flipped(
+    rng: np.random.Generator, n_groups: int, size: int, flips: tuple[float, float], correlation: float
+) -> np.ndarray:
+    """Return -1 for each image with a new error, 1 for one with an error gone, else 0 [N]."""
+    down, up = (np.repeat(chances(rng, n_groups, mean, correlation), size) for mean in flips)
+    draw = rng.random(n_groups * size)
+    return np.where(draw < down, -1, np.where(draw > 1 - up, 1, 0))  # of both chances above 1, the one is cut
 
 
 def f1s(n_sets: int, n_groups: int, size: int, accuracy: float, correlation: float) -> tuple[float, float]:
@@ -88,6 +103,35 @@ def f1s(n_sets: int, n_groups: int, size: int, accuracy: float, correlation: flo
             drawn = intervals.resampled(intervals.sums(metrics.marks(actual, predicted), by))
             low, high = intervals.ends(metrics.of_sums(drawn, N_CLASSES, "single_label")["f1_macro"], CONFIDENCE)
             held[number, way] = low <= accuracy <= high
+    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+
+
+def f1_differences(
+    n_sets: int, n_groups: int, size: int, flips: tuple[float, float], correlation: float
+) -> tuple[float, float]:
+    """As in `f1s`, of two models, the champion right wherever the other is not wrong in its place."""
+    groups, held = np.repeat(np.arange(n_groups), size), np.zeros((n_sets, 2))
+    for number, rng in enumerate(sets(n_sets)):
+        labels = rng.integers(0, N_CLASSES, len(groups))
+        flip = flipped(rng, n_groups, size, flips, correlation)
+        wrong = (labels + rng.integers(1, N_CLASSES, len(labels))) % N_CLASSES
+        actual, old, new = (
+            metrics.one_hot(np.where(right, labels, wrong), N_CLASSES) for right in (flip < 2, flip <= 0, flip >= 0)
+        )
+        sides = against.Sides(
+            actual=actual,
+            old=old,
+            old_right=flip <= 0,
+            new=new,
+            groups=groups,
+            classes=tuple("abcd"),
+            task="single_label",
+        )
+        found = against.difference(sides, "f1_macro", CONFIDENCE)[0]
+        asked = metrics.answers(actual, actual.astype(float), groups, task="single_label")
+        alone = intervals.ends(metrics.difference(old, new, asked, "f1_macro")[1], CONFIDENCE)
+        for way, (low, high) in enumerate((alone, (found.low, found.high))):
+            held[number, way] = low <= flips[1] - flips[0] <= high
     return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
 
 

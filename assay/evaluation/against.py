@@ -4,6 +4,7 @@ Two questions, two answers: *this model*, on these images, whatever the seed; an
 which the seed of the training must not be the reason.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -57,20 +58,20 @@ def against(sides: Sides, noise: Sequence[float], n_looks: int, p: params.Regist
     """
     paired = comparison.paired(sides.old_right, sides.new_right, sides.groups, p.confidence)
     metric = "accuracy" if sides.old is None else p.metric
-    difference, surely_above = _difference(sides, paired, metric, p.confidence)
+    found, surely_above = difference(sides, metric, p.confidence)
     new = _value(sides, sides.new, metric)
-    change = comparison.judge_change([new - difference.value], [new], noise, p.confidence)
+    change = comparison.judge_change([new - found.value], [new], noise, p.confidence)
     return Against(
         metric=metric,
-        old=new - difference.value,
+        old=new - found.value,
         new=new,
-        difference=difference,
+        difference=found,
         surely_above=surely_above,
         paired=paired,
-        detectable=_detectable(difference, paired, metric, p.confidence),
+        detectable=_detectable(found, paired, metric, p.confidence),
         change=change,
         n_looks=n_looks,
-        model_verdict=model_words(difference, paired, metric, 1 - p.confidence),
+        model_verdict=model_words(found, paired, metric, 1 - p.confidence),
         change_verdict=change_words(change),
     )
 
@@ -82,16 +83,42 @@ def _value(sides: Sides, predicted: np.ndarray, metric: str) -> float:
     return float(metrics.of_sums(total, len(sides.classes), sides.task)[metric][0])
 
 
-def _difference(sides: Sides, paired: Paired, metric: str, confidence: float) -> tuple[Estimate, float]:
-    """Return the difference with its two-sided interval, and what it surely is at least, one-sided."""
+def difference(sides: Sides, metric: str, confidence: float) -> tuple[Estimate, float]:
+    """Return the difference with its two-sided interval, and what it surely is at least, one-sided.
+
+    A bootstrap draws no flip that was not seen: where the two hardly differ, or few groups do, its interval is too
+    short, or nothing. So of a metric of classes no end is nearer than the flips of images allow, an image of a rare
+    class counted for as much as it weighs.
+    """
     one_sided = 2 * confidence - 1
+    flips = {
+        each: comparison.paired(sides.old_right, sides.new_right, sides.groups, each)
+        for each in (confidence, one_sided)
+    }
     if metric == "accuracy" or sides.old is None:
-        lower = comparison.paired(sides.old_right, sides.new_right, sides.groups, one_sided).low
-        return Estimate(value=paired.difference, low=paired.low, high=paired.high), lower
+        paired = flips[confidence]
+        return Estimate(value=paired.difference, low=paired.low, high=paired.high), flips[one_sided].low
     found = metrics.answers(sides.actual, sides.actual.astype(float), sides.groups, task=sides.task)
     value, drawn = metrics.difference(sides.old, sides.new, found, metric)
-    low, high = intervals.ends(drawn, confidence)
-    return Estimate(value=value, low=low, high=high), intervals.ends(drawn, one_sided)[0]
+    times = math.sqrt(_unevenness(sides.actual)) if metric.endswith("_macro") else 1.0
+    ends = {each: _wider(value, intervals.ends(drawn, each), of, times) for each, of in flips.items()}
+    return Estimate(value=value, low=ends[confidence][0], high=ends[confidence][1]), ends[one_sided][0]
+
+
+def _wider(value: float, drawn: intervals.Ends, flips: Paired, times: float) -> intervals.Ends:
+    """Return the farther of the ends that the bootstrap has and those that flips have, `times` as far as they are."""
+    low, high = (value + times * (end - flips.difference) for end in (flips.low, flips.high))
+    return max(-1.0, min(low, drawn[0])), min(1.0, max(high, drawn[1]))
+
+
+def _unevenness(actual: np.ndarray) -> float:
+    """Return how many times the variance grows where each class counts alike and not each image; at least 1.
+
+    L. Kish, Survey Sampling (1965), of weights 1 / n of the class; `actual` bool [N, K].
+    """
+    n_of_class = actual.sum(axis=0)
+    weights = actual @ (1 / np.maximum(n_of_class, 1)) / max(1, int((n_of_class > 0).sum()))
+    return max(1.0, len(actual) * float((weights**2).sum()))
 
 
 def _detectable(difference: Estimate, paired: Paired, metric: str, confidence: float) -> float:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from assay import labels, params
-from assay.evaluation import against, groups, metrics, registry, tested
+from assay.evaluation import against, groups, registry, tested
 from assay.evaluation.against import Against, Sides
-from assay.evaluation.intervals import Estimate, ends
+from assay.evaluation.intervals import Estimate
 from assay.labels import ACCURACY, Task
 from assay.pages import code, markdown
 from assay.versions import answers, at_commit
@@ -136,13 +136,7 @@ def _of_errors(was: dict[str, Any], now: dict[str, Any]) -> Sides | None:
 def _differences(sides: Sides | None, confidence: float) -> dict[str, Estimate]:
     if sides is None or sides.old is None:
         return {}
-    found = metrics.answers(sides.actual, sides.actual.astype(float), sides.groups, task=sides.task)
-    told = {}
-    for name in MEASURES:
-        value, drawn = metrics.difference(sides.old, sides.new, found, name)
-        low, high = ends(drawn, confidence)
-        told[name] = Estimate(value=value, low=low, high=high)
-    return told
+    return {name: against.difference(sides, name, confidence)[0] for name in MEASURES}
 
 
 def _flips(wrong: pd.DataFrame, manifests: Sequence[pd.DataFrame | None]) -> tuple[Flip, ...]:

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from assay import params
 from assay.evaluation import against, intervals, metrics, verdict
@@ -27,14 +29,21 @@ def sides(n: int, *, new_errors: int = 0, gone: int = 0, both: int = 10, known: 
             numbers[at] = (labels[at] + 1) % 3
     at = slice(both + new_errors, both + new_errors + gone)
     old[at] = (labels[at] + 1) % 3
-    actual, was, now = (metrics.one_hot(numbers, 3) for numbers in (labels, old, new))
+    of = of_numbers(labels, old, new, np.arange(n), ("ape", "bee", "cow"))
+    return of if known else replace(of, old=None)
+
+
+def of_numbers(
+    labels: np.ndarray, old: np.ndarray, new: np.ndarray, groups: np.ndarray, classes: tuple[str, ...] = tuple("abcd")
+) -> against.Sides:
+    actual, was, now = (metrics.one_hot(numbers, len(classes)) for numbers in (labels, old, new))
     return against.Sides(
         actual=actual,
-        old=was if known else None,
+        old=was,
         old_right=(was == actual).all(axis=1),
         new=now,
-        groups=np.arange(n),
-        classes=("ape", "bee", "cow"),
+        groups=groups,
+        classes=classes,
         task="single_label",
     )
 
@@ -113,6 +122,47 @@ def test_metric_chooses_what_is_compared() -> None:
     only_right = sides(2000, new_errors=8, known=False)
     assert against.against(only_right, (), 1, replace(P, metric="f1_macro")).metric == "accuracy"
     assert "f1_macro cannot be compared" in judged(only_right, replace(P, metric="f1_macro"))["champion"].text
+
+
+@pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "recall_macro"])
+def test_few_images_without_a_flip_promote_by_no_metric(metric: str) -> None:
+    p = replace(P, metric=metric)
+    found = against.against(sides(4, both=0), (), 1, p)
+    assert found.surely_above < -0.25
+    assert found.difference.low is not None
+    assert found.difference.low < -0.3
+    assert found.detectable > 0.4
+    assert not judged(sides(4, both=0), p)["champion"].passed
+    assert judged(sides(1000, both=10), p)["champion"].passed
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.integers(0, 3), min_size=2, max_size=60), st.integers(0, 5), st.integers(0, 5), st.integers(1, 30))
+def test_metric_of_classes_is_no_surer_than_the_flips(
+    labels: list[int], new_errors: int, gone: int, n_groups: int
+) -> None:
+    numbers = np.array(labels)
+    at = np.arange(len(numbers))
+    old, new = (np.where(wrong, (numbers + 1) % 4, numbers) for wrong in (at < gone, at >= len(at) - new_errors))
+    of = of_numbers(numbers, old, new, at % n_groups)
+    for metric in ("f1_macro", "recall_macro"):
+        found, lower = against.difference(of, metric, 0.95)
+        accuracy, of_accuracy = against.difference(of, "accuracy", 0.95)
+        assert None not in (found.low, found.high, accuracy.low, accuracy.high)
+        assert found.low <= lower <= found.value <= found.high  # type: ignore[operator]
+        assert max(-1, found.value + accuracy.low - accuracy.value) >= found.low - 1e-9  # type: ignore[operator]
+        assert min(1, found.value + accuracy.high - accuracy.value) <= found.high + 1e-9  # type: ignore[operator]
+        assert max(-1, found.value + of_accuracy - accuracy.value) >= lower - 1e-9
+
+
+def test_image_of_a_rare_class_weighs_more_in_a_metric_of_classes() -> None:
+    """Recall of 90 and of 10 images: a flip of a random one moves the mean by 1 / 180 or 1 / 20."""
+    numbers = np.repeat([0, 1], [90, 10])
+    of = of_numbers(numbers, numbers, numbers, np.arange(100))
+    weights = np.repeat([1 / 180, 1 / 20], [90, 10])
+    times = np.sqrt(100 * (weights**2).sum())
+    accuracy, found = (against.difference(of, metric, 0.95)[0] for metric in ("accuracy", "recall_macro"))
+    assert found.high == pytest.approx(times * accuracy.high)  # type: ignore[operator]
 
 
 def test_two_questions_have_two_answers() -> None:

@@ -1,14 +1,16 @@
-"""What changed between two models: which test images count as one, and which are new errors."""
+"""What changed between two models: which test images count as one, what differs, and which are new errors."""
 
 import io
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 from checkouts import ROOT
 
 from assay import params
+from assay.evaluation.against import Sides
 from assay.versions import answers, at_commit, model_change
 from assay.versions.at_commit import Side
 
@@ -117,3 +119,19 @@ def test_errors_say_nothing_of_other_test_images(monkeypatch: pytest.MonkeyPatch
     other = side("v1", {}, split=split("a", "b"))
     found = looked(monkeypatch, other, side("v2", {"b": "cow"}), {})
     assert (found.flips, found.against) == ((), None)
+
+
+def test_four_images_without_a_flip_leave_each_difference_open() -> None:
+    same, all_right = np.eye(2, dtype=bool)[[0, 0, 1, 1]], np.ones(4, bool)
+    of = Sides(
+        actual=same,
+        old=same,
+        old_right=all_right,
+        new=same,
+        groups=np.arange(4),
+        classes=("a", "b"),
+        task="single_label",
+    )
+    for name, found in model_change._differences(of, 0.95).items():
+        assert found.value == 0, name
+        assert found.low < -0.3 < 0.3 < found.high, name  # type: ignore[operator]
