@@ -16,6 +16,8 @@ from assay.evaluation.comparison import Change, Paired
 from assay.evaluation.intervals import Estimate
 from assay.labels import Task
 
+UNCLEAR = "no difference that can be told,"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Sides:
@@ -132,16 +134,19 @@ def _detectable(difference: Estimate, paired: Paired, metric: str, confidence: f
 def model_words(difference: Estimate, paired: Paired, metric: str, alpha: float) -> str:
     """Return what is said of this model, whatever the seed."""
     flips = f"{paired.n_new_errors:,} new errors, {paired.n_gone_errors:,} gone, on {paired.n:,} images"
-    if metric == "accuracy":
-        p_value = "< 0.001" if paired.p_value < 0.001 else f"= {paired.p_value:.3f}"
-        is_real, chance = paired.p_value < alpha, f"McNemar, exact, p {p_value}"
-    else:
-        is_real = (
-            difference.low is not None and difference.high is not None and not difference.low <= 0 <= difference.high
-        )
-        chance = "bootstrap"
-    verdict = ("better" if difference.value > 0 else "worse") if is_real else "no difference that can be told,"
-    return f"{verdict} on these images ({flips}; {chance})"
+    verdict = "better" if difference.value > 0 else "worse"
+    if metric != "accuracy":
+        low, high = difference.low, difference.high
+        verdict = UNCLEAR if low is None or high is None or low <= 0 <= high else verdict
+        return f"{verdict} on these images ({flips}; bootstrap)"
+    worse, better = paired.n_worse_groups, paired.n_better_groups
+    if paired.p_value >= alpha:
+        verdict = UNCLEAR
+    elif (better - worse) * difference.value <= 0:  # one large group can outweigh all those that the test counted
+        verdict = "no difference that can be told, for images and groups disagree,"
+        flips += f", {worse:,} groups worse, {better:,} better"
+    p_value = "< 0.001" if paired.p_value < 0.001 else f"= {paired.p_value:.3f}"
+    return f"{verdict} on these images ({flips}; McNemar, exact, p {p_value})"
 
 
 def change_words(change: Change) -> str:

@@ -33,6 +33,8 @@ class Paired:
     n_effective: float  # independent images that would say as much about the difference
     n_new_errors: int  # negative flips: right before, wrong now
     n_gone_errors: int
+    n_worse_groups: int  # with more new errors than gone ones
+    n_better_groups: int
     p_value: float  # McNemar's, exact, two-sided, on the groups that changed
 
     @property
@@ -53,6 +55,7 @@ def paired(old: np.ndarray, new: np.ndarray, groups: np.ndarray, confidence: flo
     n_groups = len(np.unique(groups))
     fewer = effect / intervals.certainty(n, n_groups, confidence)
     low, high = _agresti_min(worse / fewer, better / fewer, n / fewer, confidence)
+    worse_groups, better_groups = _changed(flips, groups)
     return Paired(
         difference=(better - worse) / n if n else 0.0,
         low=low,
@@ -62,6 +65,8 @@ def paired(old: np.ndarray, new: np.ndarray, groups: np.ndarray, confidence: flo
         n_effective=n / effect,
         n_new_errors=worse,
         n_gone_errors=better,
+        n_worse_groups=worse_groups,
+        n_better_groups=better_groups,
         p_value=mcnemar(flips, groups),
     )
 
@@ -81,9 +86,14 @@ def mcnemar(flips: np.ndarray, groups: np.ndarray) -> float:
 
     A group counts once, for the way that most of its flips go: Q. McNemar, Psychometrika 12 (1947) 153-157.
     """
-    of_groups = np.bincount(groups, flips) if len(flips) else np.empty(0)
-    worse, better = int((of_groups < 0).sum()), int((of_groups > 0).sum())
+    worse, better = _changed(flips, groups)
     return float(binomtest(worse, worse + better).pvalue) if worse + better else 1.0
+
+
+def _changed(flips: np.ndarray, groups: np.ndarray) -> tuple[int, int]:
+    """Return how many groups got worse, and how many better."""
+    of_groups = np.bincount(groups, flips) if len(flips) else np.empty(0)
+    return int((of_groups < 0).sum()), int((of_groups > 0).sum())
 
 
 def difference(old: np.ndarray, new: np.ndarray, confidence: float) -> intervals.Ends:

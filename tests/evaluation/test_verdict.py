@@ -176,6 +176,36 @@ def test_two_questions_have_two_answers() -> None:
     assert "`assay noise`" in against.against(of, (), 1, P).change_verdict
 
 
+@pytest.mark.parametrize(("n_gone", "way"), [(50, 1), (50, -1), (10, 1)])
+def test_large_group_does_not_turn_round_what_the_groups_say(n_gone: int, way: int) -> None:
+    """One group changes one way in many images, ten groups the other way in one each: McNemar's p is 0.012."""
+    numbers, at = np.zeros(300, int), np.arange(300)
+    one, ten = np.where(at < n_gone, 1, 0), np.where((at >= 50) & (at < 60), 1, 0)
+    groups = np.maximum(at - 49, 0)
+    of = of_numbers(numbers, *((one, ten)[::way]), groups)
+    found = against.against(of, (), 1, P)
+    assert found.paired.p_value < 0.05
+    assert found.model_verdict.startswith(
+        "no difference that can be told, for images and groups disagree, on these images"
+    )
+    worse, better = (10, 1)[::way]
+    assert f"{worse} groups worse, {better} better; McNemar, exact, p = 0.012)" in found.model_verdict
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 14), st.integers(-1, 1)), min_size=1, max_size=200))
+def test_word_is_that_of_the_groups_and_of_the_points(images: list[tuple[int, int]]) -> None:
+    groups, flips = np.array(images).T
+    numbers = np.zeros(len(flips), int)
+    of = of_numbers(numbers, np.where(flips > 0, 1, 0), np.where(flips < 0, 1, 0), groups)
+    told = against.against(of, (), 1, P).model_verdict
+    of_groups = np.sign(np.bincount(groups, flips))
+    for word, sign in (("better", 1), ("worse", -1)):
+        if told.startswith(word):
+            assert sign * flips.sum() > 0
+            assert sign * of_groups.sum() > 0
+
+
 def test_looks_at_the_same_images_are_counted() -> None:
     assert "look 40 at these images" in judged(sides(1000), n_looks=40)["champion"].text
     assert "look" not in judged(sides(1000), n_looks=1)["champion"].text
