@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 
 from assay import params
-from assay.evaluation import comparison, metrics, verdict
+from assay.evaluation import against, comparison, metrics, verdict
 
 Metric = Literal["accuracy", "f1_macro", "recall_macro"]
 SETTINGS = [  # test images, accuracy, share that the two disagree on, deviation between seeds
@@ -66,16 +66,16 @@ def judge(
     sides = drawn(rng, np.isin(outcome, [0, 1]), np.isin(outcome, [0, 2]))
     of_images = disagreement / 2 / n  # variance: on one set of images the runs differ by more than their seeds' worth
     noise = rng.normal(accuracy, np.sqrt(deviation**2 + of_images), RUNS).tolist()
-    found = verdict.against(sides, noise, 1, p)
+    found = against.against(sides, noise, 1, p)
     promoted = verdict.decide(verdict.relative(found, sides, "v1", p)) == "promote"
     return found.model_verdict.startswith("better"), found.change.verdict == "better", promoted
 
 
-def drawn(rng: np.random.Generator, old: np.ndarray, new: np.ndarray) -> verdict.Sides:
+def drawn(rng: np.random.Generator, old: np.ndarray, new: np.ndarray) -> against.Sides:
     labels = rng.integers(0, N_CLASSES, len(old))
     actual = metrics.one_hot(labels, N_CLASSES)
     was, now = (metrics.one_hot(np.where(right, labels, (labels + 1) % N_CLASSES), N_CLASSES) for right in (old, new))
-    return verdict.Sides(
+    return against.Sides(
         actual=actual,
         old=was,
         old_right=old,
