@@ -14,6 +14,7 @@ import numpy as np
 from assay import params
 from assay.dataset.records.contents import Index, Split
 from assay.evaluation import against, metrics, verdict
+from assay.evaluation.noise import Noise
 from assay.training import network
 from assay.training.tensors import draw_from, keras, set_up
 from benchmarks.label_errors import N_CLASSES, RATE, SIDE_PX, digits
@@ -67,7 +68,10 @@ def judged(
     """Return whether the new run has more points, is called better, its change too, and whether it is promoted."""
     old, new = pair
     rest = [at for at in range(len(said)) if at not in pair]
-    noise = accuracies[np.random.default_rng(100 * old + new).choice(rest, OTHERS, replace=False)].tolist()
+    chosen = np.random.default_rng(100 * old + new).choice(rest, OTHERS, replace=False)
+    right = said[chosen] == truth
+    disagreement = float(np.mean([(a != b).mean() for a, b in itertools.combinations(right, 2)]))
+    noise = Noise(runs=tuple(accuracies[chosen].tolist()), disagreement=disagreement)
     actual, was, now = (metrics.one_hot(numbers, N_CLASSES) for numbers in (truth, said[old], said[new]))
     sides = against.Sides(
         actual=actual,

@@ -5,7 +5,6 @@ which the seed of the training must not be the reason.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +13,7 @@ from assay import params
 from assay.evaluation import comparison, intervals, metrics
 from assay.evaluation.comparison import Change, Paired
 from assay.evaluation.intervals import Estimate
+from assay.evaluation.noise import Noise
 from assay.labels import Task
 
 UNCLEAR = "no difference that can be told,"
@@ -53,16 +53,17 @@ class Against:
     change_verdict: str
 
 
-def against(sides: Sides, noise: Sequence[float], n_looks: int, p: params.Register) -> Against:
-    """Return how the two compare on at least one image; `noise`: the metric of runs that differ in the seed only.
+def against(sides: Sides, noise: Noise, n_looks: int, p: params.Register) -> Against:
+    """Return how the two compare on at least one image; `noise`: what `metric_of` says of runs of other seeds.
 
     Where only the champion's right images are known, and the metric wants more, the accuracy is compared.
     """
     paired = comparison.paired(sides.old_right, sides.new_right, sides.groups, p.confidence)
-    metric = "accuracy" if sides.old is None else p.metric
+    metric = metric_of(sides, p)
     found, surely_above = difference(sides, metric, p.confidence)
     new = _value(sides, sides.new, metric)
-    change = comparison.judge_change([new - found.value], [new], noise, p.confidence)
+    of_flips = _weight(sides, metric) * comparison.flips_alone(noise.disagreement, paired.n_effective)
+    change = comparison.judge_change([new - found.value], [new], noise.runs, p.confidence, of_flips=of_flips)
     return Against(
         metric=metric,
         old=new - found.value,
@@ -76,6 +77,11 @@ def against(sides: Sides, noise: Sequence[float], n_looks: int, p: params.Regist
         model_verdict=model_words(found, paired, metric, 1 - p.confidence),
         change_verdict=change_words(change),
     )
+
+
+def metric_of(sides: Sides, p: params.Register) -> str:
+    """Return what is compared: the metric of params.yaml, or the accuracy where no more is known of the champion."""
+    return "accuracy" if sides.old is None else p.metric
 
 
 def _value(sides: Sides, predicted: np.ndarray, metric: str) -> float:
@@ -102,25 +108,28 @@ def difference(sides: Sides, metric: str, confidence: float) -> tuple[Estimate, 
         return Estimate(value=paired.difference, low=paired.low, high=paired.high), flips[one_sided].low
     found = metrics.answers(sides.actual, sides.actual.astype(float), sides.groups, task=sides.task)
     value, drawn = metrics.difference(sides.old, sides.new, found, metric)
-    times = math.sqrt(_unevenness(sides.actual)) if metric.endswith("_macro") else 1.0
-    ends = {each: _wider(value, intervals.ends(drawn, each), of, times) for each, of in flips.items()}
+    weight = _weight(sides, metric)
+    ends = {each: _wider(value, intervals.ends(drawn, each), of, weight) for each, of in flips.items()}
     return Estimate(value=value, low=ends[confidence][0], high=ends[confidence][1]), ends[one_sided][0]
 
 
-def _wider(value: float, drawn: intervals.Ends, flips: Paired, times: float) -> intervals.Ends:
-    """Return the farther of the ends that the bootstrap has and those that flips have, `times` as far as they are."""
-    low, high = (value + times * (end - flips.difference) for end in (flips.low, flips.high))
+def _wider(value: float, drawn: intervals.Ends, flips: Paired, weight: float) -> intervals.Ends:
+    """Return the farther of the ends that the bootstrap has and those that flips have, `weight` times as far."""
+    low, high = (value + weight * (end - flips.difference) for end in (flips.low, flips.high))
     return max(-1.0, min(low, drawn[0])), min(1.0, max(high, drawn[1]))
 
 
-def _unevenness(actual: np.ndarray) -> float:
-    """Return how many times the variance grows where each class counts alike and not each image; at least 1.
+def _weight(sides: Sides, metric: str) -> float:
+    """Return how far the flip of an image moves the metric beside the accuracy, by the root mean square; at least 1.
 
-    L. Kish, Survey Sampling (1965), of weights 1 / n of the class; `actual` bool [N, K].
+    In a mean over classes an image of a rare class weighs more; L. Kish, Survey Sampling (1965), of weights 1 / n of
+    the class.
     """
-    n_of_class = actual.sum(axis=0)
-    weights = actual @ (1 / np.maximum(n_of_class, 1)) / max(1, int((n_of_class > 0).sum()))
-    return max(1.0, len(actual) * float((weights**2).sum()))
+    if not metric.endswith("_macro"):
+        return 1.0
+    n_of_class = sides.actual.sum(axis=0)
+    weights = sides.actual @ (1 / np.maximum(n_of_class, 1)) / max(1, int((n_of_class > 0).sum()))
+    return max(1.0, math.sqrt(len(weights) * float((weights**2).sum())))
 
 
 def _detectable(difference: Estimate, paired: Paired, metric: str, confidence: float) -> float:

@@ -6,8 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from assay import labels, params
-from assay.evaluation import against, tested, verdict
+from assay.evaluation import against, noise, tested, verdict
 from assay.evaluation.against import Against
+from assay.evaluation.noise import Noise
 from assay.evaluation.tested import Champion, Look, Tested
 from assay.evaluation.verdict import Check
 
@@ -21,9 +22,9 @@ class Judged:
 
 
 def judge(
-    test: Tested, champion: Champion | None, noise: Mapping[str, Any], looks: Sequence[Look], p: params.Register
+    test: Tested, champion: Champion | None, recorded: Mapping[str, Any], looks: Sequence[Look], p: params.Register
 ) -> Judged:
-    """Return what speaks for and against the model; `noise`: what `assay noise` recorded, empty if nothing.
+    """Return what speaks for and against the model; `recorded`: what `assay noise` recorded, empty if nothing.
 
     What was recorded with another ledger, so of other images, is not used. `looks`: at test images so far, that of this
     model the last.
@@ -36,9 +37,9 @@ def judge(
     if why := tested.obstacle(champion, test, ledger_id):
         return Judged(checks=[*checks, Check(name="champion", passed=False, text=why)], against=None)
     sides = tested.sides(champion, test)
-    is_of_these = noise.get("ledger") in (None, ledger_id)
-    recorded = noise.get("metrics", {}).get("accuracy" if sides.old is None else p.metric, []) if is_of_these else []
-    found = against.against(sides, recorded, tested.n_looks(looks, champion, ledger_id), p)
+    is_of_these = recorded.get("ledger") in (None, ledger_id)
+    seeds = noise.of(recorded, against.metric_of(sides, p)) if is_of_these else Noise()
+    found = against.against(sides, seeds, tested.n_looks(looks, champion, ledger_id), p)
     first, *others = verdict.relative(found, sides, champion["version"], p)
     if said := tested.other_classes(champion, test):
         first = replace(first, text=f"{first.text}; {said}")

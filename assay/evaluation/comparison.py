@@ -155,12 +155,15 @@ class Change:
     n_runs: int  # that told how much seeds scatter
 
 
-def judge_change(old: Sequence[float], new: Sequence[float], noise: Sequence[float], confidence: float) -> Change:
+def judge_change(
+    old: Sequence[float], new: Sequence[float], noise: Sequence[float], confidence: float, *, of_flips: float
+) -> Change:
     """Return whether the difference of a metric is more than another seed would make.
 
     `old`, `new`: the metric of each run of the two sides, at least one each; `noise`: of runs of one recipe that differ
-    in the seed only, on the same test images. The limit is t * s * sqrt(1 / m_new + 1 / m_old); where both sides have
-    `ENOUGH_RUNS` their own scatter is taken.
+    in the seed only, on the same test images. The limit is the larger of t * s and z * `of_flips`, times
+    sqrt(1 / m_new + 1 / m_old); where both sides have `ENOUGH_RUNS` their own scatter is taken. s is 0 where few runs
+    happen to have as many images right, so it is not all that is known: see `flips_alone`.
     """
     m_old, m_new, found = len(old), len(new), fmean(new) - fmean(old)
     if min(m_old, m_new) >= ENOUGH_RUNS:
@@ -170,6 +173,17 @@ def judge_change(old: Sequence[float], new: Sequence[float], noise: Sequence[flo
         freedom, deviation = len(noise) - 1, stdev(noise)
     else:
         return Change(verdict="unknown", difference=found, limit=None, n_runs=len(noise))
-    limit = float(student.ppf((1 + confidence) / 2, freedom)) * deviation * math.sqrt(1 / m_new + 1 / m_old)
+    upper = (1 + confidence) / 2
+    scatter = max(float(student.ppf(upper, freedom)) * deviation, NormalDist().inv_cdf(upper) * of_flips)
+    limit = scatter * math.sqrt(1 / m_new + 1 / m_old)
     verdict = "unclear" if abs(found) <= limit else "better" if found > 0 else "worse"
     return Change(verdict=verdict, difference=found, limit=limit, n_runs=freedom + 1)
+
+
+def flips_alone(disagreement: float, n: float) -> float:
+    """Return the standard deviation of one run's share of right images if seeds flip each image by itself.
+
+    Two runs then differ by a sum of +1 and -1 over the images that only one has right: its variance is their number,
+    and each run has half of it. As `n` images of which none was seen to flip may have some, one is taken at least.
+    """
+    return math.sqrt(max(disagreement, 1 / n) / (2 * n)) if n > 0 else 1.0

@@ -1,6 +1,6 @@
 """What changed between the models of two commits, on the test images that both were tested on."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from assay import labels, params
-from assay.evaluation import against, groups, registry, tested
+from assay.evaluation import against, groups, noise, registry, tested
 from assay.evaluation.against import Against, Sides
 from assay.evaluation.intervals import Estimate
 from assay.labels import ACCURACY, Task
@@ -56,17 +56,20 @@ def look(old: Side, new: Side, p: params.Params) -> ModelChange:
     elif not len(sides.new):
         remarks += ["no test image is in both test sets"]
     compared = sides if sides is not None and len(sides.new) else None
-    noise = registry.noise(p.paths.noise)
-    recorded = noise.get("metrics", {}).get("accuracy" if sides is None or sides.old is None else p.register.metric, [])
+    recorded = registry.noise(p.paths.noise)
     return ModelChange(
         task=task,
         n_old=was["split"]["n_test_images"],
         n_new=now["split"]["n_test_images"],
-        against=against.against(compared, recorded, 1, p.register) if compared else None,
+        against=_against(compared, recorded, p.register) if compared else None,
         differences=_differences(compared, p.evaluate.confidence),
         flips=_flips(wrong, [each.manifest for each in (old, new)]),
         remarks=tuple(remarks),
     )
+
+
+def _against(sides: Sides, recorded: Mapping[str, Any], p: params.Register) -> Against:
+    return against.against(sides, noise.of(recorded, against.metric_of(sides, p)), 1, p)
 
 
 def _remarks(was: dict[str, Any], now: dict[str, Any]) -> list[str]:

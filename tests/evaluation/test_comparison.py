@@ -99,29 +99,59 @@ def test_change_within_the_noise_of_seeds_is_unclear() -> None:
     noise = [0.70, 0.71, 0.69, 0.72, 0.68]
     deviation = np.std(noise, ddof=1)
     limit = scipy.stats.t.ppf(0.975, 4) * deviation * math.sqrt(2)
-    found = comparison.judge_change([0.70], [0.70 + limit + 1e-6], noise, 0.95)
+    found = comparison.judge_change([0.70], [0.70 + limit + 1e-6], noise, 0.95, of_flips=0)
     assert (found.verdict, found.n_runs) == ("better", 5)
     assert found.limit == pytest.approx(limit)
-    assert comparison.judge_change([0.70], [0.70 + limit - 1e-6], noise, 0.95).verdict == "unclear"
-    assert comparison.judge_change([0.70], [0.70 - limit - 1e-6], noise, 0.95).verdict == "worse"
-    assert comparison.judge_change([0.70], [0.99], [], 0.95).verdict == "unknown"
+    assert comparison.judge_change([0.70], [0.70 + limit - 1e-6], noise, 0.95, of_flips=0).verdict == "unclear"
+    assert comparison.judge_change([0.70], [0.70 - limit - 1e-6], noise, 0.95, of_flips=0).verdict == "worse"
+    assert comparison.judge_change([0.70], [0.99], [], 0.95, of_flips=0).verdict == "unknown"
 
 
 def test_many_runs_of_each_side_are_students_test() -> None:
     rng = np.random.default_rng(2)
     for shift in (0, 0.01, 0.03):
         old, new = rng.normal(0.7, 0.01, 5).tolist(), rng.normal(0.7 + shift, 0.01, 5).tolist()
-        verdict = comparison.judge_change(old, new, [], 0.95).verdict
+        verdict = comparison.judge_change(old, new, [], 0.95, of_flips=0).verdict
         assert (verdict != "unclear") == (scipy.stats.ttest_ind(new, old).pvalue < 0.05)
 
 
 def test_seeds_alone_are_called_better_rarely() -> None:
     rng = np.random.default_rng(1)
     called = [
-        comparison.judge_change([a], [b], list(rng.normal(0, 1, 5)), 0.95).verdict
+        comparison.judge_change([a], [b], list(rng.normal(0, 1, 5)), 0.95, of_flips=0).verdict
         for a, b in rng.normal(0, 1, (2000, 2))
     ]
     assert called.count("better") / 2000 == pytest.approx(0.025, abs=0.011)
+
+
+@pytest.mark.parametrize("n_runs", [2, 3, 5])
+@pytest.mark.parametrize(("unsure", "chance"), [(2, 0.5), (4, 0.9), (8, 0.9)])
+def test_a_few_unsure_images_are_called_better_rarely(n_runs: int, unsure: int, chance: float) -> None:
+    """Few runs often have equally many right, and seem not to scatter at all."""
+    rng, n, called = np.random.default_rng(n_runs), 361, 0
+    for _ in range(500):
+        right = rng.random((n_runs + 2, unsure)) < chance
+        old, new, *noise = 1 - (unsure - right.sum(axis=1)) / n
+        differ = np.mean([(right[a] != right[b]).sum() / n for a in range(2, n_runs + 2) for b in range(2, a)])
+        of_flips = comparison.flips_alone(float(differ), n)
+        called += comparison.judge_change([old], [new], noise, 0.95, of_flips=of_flips).verdict == "better"
+    assert called / 500 <= 0.05
+
+
+def test_runs_that_are_alike_do_not_make_one_image_a_change() -> None:
+    of_flips = comparison.flips_alone(0.0, 361)
+    found = comparison.judge_change([0.9945], [0.9972], [0.9945, 0.9945], 0.95, of_flips=of_flips)
+    assert found.verdict == "unclear"
+    assert found.limit == pytest.approx(1.959964 / 361)
+
+
+def test_flips_alone_scatter_as_independent_images_do() -> None:
+    """Half of the variance of the difference of two runs, each image right by its own chance."""
+    rng = np.random.default_rng(0)
+    chance = rng.beta(8, 1, 500)
+    right = rng.random((2000, 500)) < chance
+    disagreement = float(2 * (chance * (1 - chance)).mean())
+    assert comparison.flips_alone(disagreement, 500) == pytest.approx(right.mean(axis=1).std(ddof=1), rel=0.05)
 
 
 def test_images_that_are_missing_for_a_margin_are_those_that_reach_it() -> None:

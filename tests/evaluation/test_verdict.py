@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from assay import params
 from assay.evaluation import against, intervals, metrics, verdict
+from assay.evaluation.noise import Noise
 
 P = params.Register(
     min_accuracy=0.8,
@@ -51,7 +52,7 @@ def of_numbers(
 def judged(
     of: against.Sides, p: params.Register = P, noise: tuple[float, ...] = (), n_looks: int = 1
 ) -> dict[str, verdict.Check]:
-    found = against.against(of, noise, n_looks, p)
+    found = against.against(of, Noise(runs=noise), n_looks, p)
     return {check.name: check for check in verdict.relative(found, of, "v1", p)}
 
 
@@ -114,20 +115,20 @@ def test_other_classes_are_named_and_wait_for_leave() -> None:
 
 def test_metric_chooses_what_is_compared() -> None:
     of = sides(2000, new_errors=8, gone=0)
-    f1 = against.against(of, (), 1, replace(P, metric="f1_macro"))
+    f1 = against.against(of, Noise(), 1, replace(P, metric="f1_macro"))
     assert f1.metric == "f1_macro"
     assert f1.difference.value == pytest.approx(-0.004, abs=2e-4)
     assert f1.surely_above < f1.difference.value
     assert judged(of, replace(P, metric="f1_macro"))["champion"].text.startswith("macro F1 0.99")
     only_right = sides(2000, new_errors=8, known=False)
-    assert against.against(only_right, (), 1, replace(P, metric="f1_macro")).metric == "accuracy"
+    assert against.against(only_right, Noise(), 1, replace(P, metric="f1_macro")).metric == "accuracy"
     assert "f1_macro cannot be compared" in judged(only_right, replace(P, metric="f1_macro"))["champion"].text
 
 
 @pytest.mark.parametrize("metric", ["accuracy", "f1_macro", "recall_macro"])
 def test_few_images_without_a_flip_promote_by_no_metric(metric: str) -> None:
     p = replace(P, metric=metric)
-    found = against.against(sides(4, both=0), (), 1, p)
+    found = against.against(sides(4, both=0), Noise(), 1, p)
     assert found.surely_above < -0.25
     assert found.difference.low is not None
     assert found.difference.low < -0.3
@@ -168,12 +169,12 @@ def test_image_of_a_rare_class_weighs_more_in_a_metric_of_classes() -> None:
 def test_two_questions_have_two_answers() -> None:
     of = sides(5000, new_errors=60, gone=110)
     noise = (0.95, 0.97, 0.96, 0.94, 0.98)
-    found = against.against(of, noise, 1, P)
+    found = against.against(of, Noise(runs=noise), 1, P)
     assert found.model_verdict.startswith("better on these images (60 new errors, 110 gone, on 5,000 images;")
     assert found.change_verdict.startswith("no more than another seed would do (+0.0100; another seed makes up to 0.0")
-    surely = against.against(of, (0.95, 0.951, 0.95, 0.951, 0.95), 1, P)
+    surely = against.against(of, Noise(runs=(0.95, 0.951, 0.95, 0.951, 0.95)), 1, P)
     assert surely.change_verdict.startswith("better than another seed would make it (+0.0100;")
-    assert "`assay noise`" in against.against(of, (), 1, P).change_verdict
+    assert "`assay noise`" in against.against(of, Noise(), 1, P).change_verdict
 
 
 @pytest.mark.parametrize(("n_gone", "way"), [(50, 1), (50, -1), (10, 1)])
@@ -183,7 +184,7 @@ def test_large_group_does_not_turn_round_what_the_groups_say(n_gone: int, way: i
     one, ten = np.where(at < n_gone, 1, 0), np.where((at >= 50) & (at < 60), 1, 0)
     groups = np.maximum(at - 49, 0)
     of = of_numbers(numbers, *((one, ten)[::way]), groups)
-    found = against.against(of, (), 1, P)
+    found = against.against(of, Noise(), 1, P)
     assert found.paired.p_value < 0.05
     assert found.model_verdict.startswith(
         "no difference that can be told, for images and groups disagree, on these images"
@@ -198,12 +199,21 @@ def test_word_is_that_of_the_groups_and_of_the_points(images: list[tuple[int, in
     groups, flips = np.array(images).T
     numbers = np.zeros(len(flips), int)
     of = of_numbers(numbers, np.where(flips > 0, 1, 0), np.where(flips < 0, 1, 0), groups)
-    told = against.against(of, (), 1, P).model_verdict
+    told = against.against(of, Noise(), 1, P).model_verdict
     of_groups = np.sign(np.bincount(groups, flips))
     for word, sign in (("better", 1), ("worse", -1)):
         if told.startswith(word):
             assert sign * flips.sum() > 0
             assert sign * of_groups.sum() > 0
+
+
+def test_disagreement_of_the_runs_says_what_seeds_do_where_their_scores_are_alike() -> None:
+    of = sides(361, gone=5)
+    alike = (0.98, 0.98, 0.98)
+    assert against.against(of, Noise(runs=alike), 1, P).change.verdict == "better"
+    found = against.against(of, Noise(runs=alike, disagreement=0.02), 1, P).change
+    assert found.verdict == "unclear"
+    assert found.limit == pytest.approx(1.959964 * np.sqrt(0.02 / 361))
 
 
 def test_looks_at_the_same_images_are_counted() -> None:
