@@ -3,7 +3,7 @@
 from assay import files, params, passes
 from assay.dataset import splits
 from assay.dataset.records import contents
-from assay.evaluation import candidate, card, decided, registry, tested, verdict_page
+from assay.evaluation import candidate, card, decided, noise, registry, tested, verdict_page
 from assay.images import decode
 from assay.inference import proven
 from assay.operations import stage_run, summary
@@ -24,6 +24,7 @@ def main(p: params.Params) -> None:
     made = candidate.build(judged, test, champion, look)
     made["model"] = {"sha256": model_sha256, "bytes": p.paths.model.stat().st_size}
     made["export"] = proven.write(p.paths, index, decode.preparation(p.preprocess, p.ingest))
+    made["recipe"] = noise.recipe(files.read_yaml(params.FILE))
     made["data"] = {"manifest": files.sha256(p.paths.manifest)}
 
     files.write_json(p.paths.candidate, made)

@@ -75,7 +75,7 @@ def against(sides: Sides, noise: Noise, n_looks: int, p: params.Register) -> Aga
         change=change,
         n_looks=n_looks,
         model_verdict=model_words(found, paired, metric, 1 - p.confidence),
-        change_verdict=change_words(change),
+        change_verdict=change_words(change, noise.why),
     )
 
 
@@ -158,10 +158,10 @@ def model_words(difference: Estimate, paired: Paired, metric: str, alpha: float)
     return f"{verdict} on these images ({flips}; McNemar, exact, p {p_value})"
 
 
-def change_words(change: Change) -> str:
-    """Return what is said of the change of recipe or data, the seed taken into account."""
+def change_words(change: Change, why: str) -> str:
+    """Return what is said of the change of recipe or data, the seed taken into account; `why`: no run tells it."""
     if change.limit is None:
-        return "not known whether it is more than another seed would do: `assay noise` records that"
+        return f"not known whether it is more than another seed would do: {why}"
     limit = f"another seed makes up to {change.limit:.4f}, by {change.n_runs} runs"
     if change.verdict == "unclear":
         return f"no more than another seed would do ({change.difference:+.4f}; {limit})"

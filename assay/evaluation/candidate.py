@@ -8,7 +8,6 @@ from typing import Any
 from assay import labels, params
 from assay.evaluation import against, noise, tested, verdict
 from assay.evaluation.against import Against
-from assay.evaluation.noise import Noise
 from assay.evaluation.tested import Champion, Look, Tested
 from assay.evaluation.verdict import Check
 
@@ -26,8 +25,7 @@ def judge(
 ) -> Judged:
     """Return what speaks for and against the model; `recorded`: what `assay noise` recorded, empty if nothing.
 
-    What was recorded with another ledger, so of other images, is not used. `looks`: at test images so far, that of this
-    model the last.
+    `looks`: at test images so far, that of this model the last.
     """
     checks = verdict.floors(*test.shares(p.confidence), test.task, p)
     if champion is None:
@@ -37,8 +35,10 @@ def judge(
     if why := tested.obstacle(champion, test, ledger_id):
         return Judged(checks=[*checks, Check(name="champion", passed=False, text=why)], against=None)
     sides = tested.sides(champion, test)
-    is_of_these = recorded.get("ledger") in (None, ledger_id)
-    seeds = noise.of(recorded, against.metric_of(sides, p)) if is_of_these else Noise()
+    before = f"champion {champion['version']}"
+    seeds = noise.of(
+        recorded, against.metric_of(sides, p), recipe=champion.get("recipe"), ledger=ledger_id, before=before
+    )
     found = against.against(sides, seeds, tested.n_looks(looks, champion, ledger_id), p)
     first, *others = verdict.relative(found, sides, champion["version"], p)
     if said := tested.other_classes(champion, test):

@@ -72,7 +72,12 @@ def _are_texts(value: Any) -> bool:
 
 
 _NEEDED = {"split": _is_split, "errors": _are_texts}
-_MORE = {"task": get_args(Task).__contains__, "classes": _are_texts, "named": _are_texts}  # older ones have none
+_MORE = {  # older ones have none
+    "task": get_args(Task).__contains__,
+    "classes": _are_texts,
+    "named": _are_texts,
+    "ledger": lambda value: isinstance(value, str),
+}
 
 
 def predictions(rev: str, paths: params.Paths) -> pd.DataFrame | None:

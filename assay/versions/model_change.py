@@ -1,11 +1,13 @@
 """What changed between the models of two commits, on the test images that both were tested on."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 
 from assay import labels, params
 from assay.evaluation import against, groups, noise, registry, tested
@@ -56,20 +58,30 @@ def look(old: Side, new: Side, p: params.Params) -> ModelChange:
     elif not len(sides.new):
         remarks += ["no test image is in both test sets"]
     compared = sides if sides is not None and len(sides.new) else None
-    recorded = registry.noise(p.paths.noise)
     return ModelChange(
         task=task,
         n_old=was["split"]["n_test_images"],
         n_new=now["split"]["n_test_images"],
-        against=_against(compared, recorded, p.register) if compared else None,
+        against=_against(compared, old.rev, now.get("ledger"), p) if compared else None,
         differences=_differences(compared, p.evaluate.confidence),
         flips=_flips(wrong, [each.manifest for each in (old, new)]),
         remarks=tuple(remarks),
     )
 
 
-def _against(sides: Sides, recorded: Mapping[str, Any], p: params.Register) -> Against:
-    return against.against(sides, noise.of(recorded, against.metric_of(sides, p)), 1, p)
+def _against(sides: Sides, old: str, ledger: str | None, p: params.Params) -> Against:
+    recorded, metric = registry.noise(p.paths.noise), against.metric_of(sides, p.register)
+    seeds = noise.of(recorded, metric, recipe=_recipe(old), ledger=ledger, before=old)
+    return against.against(sides, seeds, 1, p.register)
+
+
+def _recipe(rev: str) -> str | None:
+    """Return the hash of the recipe at a commit, None where params.yaml does not tell it."""
+    try:
+        content = yaml.safe_load(at_commit.content(rev, Path(params.FILE)) or b"")
+    except yaml.YAMLError:
+        return None
+    return noise.recipe(content) if isinstance(content, dict) else None
 
 
 def _remarks(was: dict[str, Any], now: dict[str, Any]) -> list[str]:

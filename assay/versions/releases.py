@@ -115,6 +115,7 @@ def as_champion(version: str, candidate: Mapping[str, Any]) -> dict[str, Any]:
         "classes": candidate["classes"],
         "last_batch": candidate["last_batch"],
         "ledger": candidate.get("ledger"),  # older releases name none
+        "recipe": candidate.get("recipe"),  # nor this
         "errors": candidate["errors"],
         "named": candidate.get("named"),
     }

@@ -5,9 +5,7 @@ they say of the test images is written to registry/noise.json, for `register` an
 and data stay about the same.
 """
 
-import hashlib
 import itertools
-import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -18,6 +16,7 @@ import yaml
 from assay import files, params
 from assay.dataset import splits
 from assay.errors import AssayError
+from assay.evaluation import noise
 from assay.versions import git, scratch
 from assay.versions.tagged import ARTIFACT, STAGE
 
@@ -40,7 +39,7 @@ def record(p: params.Params, n_runs: int) -> Iterator[str]:
         runs.append(run(content | {"seed": seed}))
         yield f"seed {seed}: " + ", ".join(f"{name} {runs[-1][0][name]:.4f}" for name in METRICS)
     ledger = splits.identity(splits.read(p.paths.ledger))
-    found = summary(seeds, runs) | {"recipe": recipe(content), "ledger": ledger}
+    found = summary(seeds, runs) | {"recipe": noise.recipe(content), "ledger": ledger}
     files.write_json(p.paths.noise, found)
     deviation = np.std(found["metrics"]["accuracy"], ddof=1)
     yield (
@@ -64,19 +63,13 @@ def summary(seeds: Sequence[int], runs: Sequence[Run]) -> dict[str, Any]:
     }
 
 
-def recipe(content: dict[str, Any]) -> str:
-    """Return one hash for how images are prepared and learned from; `content`: of params.yaml."""
-    kept = {name: content[name] for name in ("preprocess", "train")}
-    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
-
-
 def _check_recipe(p: params.Params) -> None:
     tags = git.run("tag", "--list", f"{ARTIFACT}#{STAGE}#*", "--sort=-v:refname", about="noise").split()
     if not tags:
         return
     then = yaml.safe_load(git.show(params.FILE, f"{tags[0]}^{{commit}}", about="noise"))
     now = files.read_yaml(params.FILE)
-    if differ := [name for name in ("preprocess", "train") if then.get(name) != now[name]]:
+    if differ := [name for name in noise.RECIPE if then.get(name) != now[name]]:
         raise AssayError(
             f"noise: {params.FILE} has another `{differ[0]}` than the champion ({tags[0]}), whose recipe is to be "
             f"repeated; `git show {tags[0]}:{params.FILE}` has it"

@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from evaluations import P, evaluated, evaluated_sets
+from evaluations import ROOT, P, evaluated, evaluated_sets
 
-from assay import files
+from assay import files, params
 from assay.dataset.records import contents
 from assay.errors import AssayError
 from assay.inference import proven
@@ -24,6 +24,7 @@ __all__ = ["evaluated", "evaluated_sets"]  # fixtures
 def folder(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = request.getfixturevalue("evaluated" if request.param == "single_label" else "evaluated_sets")
     shutil.copytree(made, tmp_path / "checkout")
+    shutil.copy(ROOT / params.FILE, tmp_path / "checkout")
     monkeypatch.chdir(tmp_path / "checkout")
     split = {"train": 9, "val": 3, "test": 15}
     files.write_json(P.paths.metrics.data, {"data": {"n_images": 30, "n_set_aside": 3, "split": split}})
@@ -93,14 +94,18 @@ def test_champion_that_errs_less_holds_it(folder: Path) -> None:
 def test_what_the_champion_named_is_compared_too(folder: Path) -> None:
     found = registered()
     champion = {"version": "v1", "model": "other", "last_batch": 1, "ledger": found["ledger"], "task": found["task"]}
-    champion |= {"classes": found["classes"], "errors": found["errors"], "named": found["named"]}
+    champion |= {key: found[key] for key in ("classes", "errors", "named", "recipe")}
     files.write_json(P.paths.champions, [champion])
     beside = registered(metric="f1_macro")["against"]
     assert (beside["metric"], beside["difference"]["value"]) == ("f1_macro", 0)
-    files.write_json(P.paths.noise, {"metrics": {"f1_macro": [0.5, 0.6, 0.55]}})
-    assert "no more than another seed would do" in registered(metric="f1_macro")["against"]["change_verdict"]
-    files.write_json(P.paths.noise, {"metrics": {"f1_macro": [0.5, 0.6, 0.55]}, "ledger": "of other images"})
-    assert "`assay noise`" in registered(metric="f1_macro")["against"]["change_verdict"]
+    noise = {"metrics": {"f1_macro": [0.5, 0.6, 0.55]}, "ledger": found["ledger"], "recipe": found["recipe"]}
+    for other, said in (
+        ({}, "no more than another seed would do"),
+        ({"ledger": "of other images"}, "not of these test images; `assay noise` records new ones"),
+        ({"recipe": "another"}, "not of the recipe of champion v1; `assay noise` records new ones"),
+    ):
+        files.write_json(P.paths.noise, noise | other)
+        assert said in registered(metric="f1_macro")["against"]["change_verdict"]
 
 
 def test_each_model_that_is_held_against_the_test_images_is_one_look(folder: Path) -> None:

@@ -12,6 +12,7 @@ from scipy.stats import binomtest, ks_2samp
 
 from assay import files, params
 from assay.errors import AssayError
+from assay.evaluation import noise
 from assay.versions import changes, data_change, gates, plots
 
 
@@ -44,7 +45,8 @@ def made(errors: range, test: str = "t1", passed: int = 1, **classes: float) -> 
     recalls = {name: {"recall": value} for name, value in classes.items()}
     write("metrics/eval.json", {"eval": {"accuracy": accuracy, "class": recalls}})
     split = {"test": test, "n_test_images": 100}
-    write("registry/candidate.json", {"errors": [f"{n:064x}" for n in errors], "split": split})
+    errors_of = [f"{n:064x}" for n in errors]
+    write("registry/candidate.json", {"errors": errors_of, "split": split, "ledger": "l"})
 
 
 def predictions(rows: range, errors: range) -> str:
@@ -100,8 +102,11 @@ def test_difference_beyond_chance_is_called_real() -> None:
     commit("second")
     assert binomtest(0, 9).pvalue < 0.05
     assert "- this model: better on these images (0 new errors, 9 gone, on 100 images;" in page()
-    write("registry/noise.json", {"metrics": {"accuracy": [0.9, 0.95, 0.92, 0.97, 0.91]}})
+    runs = {"metrics": {"accuracy": [0.9, 0.95, 0.92, 0.97, 0.91]}, "ledger": "l"}
+    write("registry/noise.json", runs | {"recipe": noise.recipe(files.read_yaml(params.FILE))})
     assert "- this change: no more than another seed would do (+0.0900; another seed makes up to 0." in page()
+    write("registry/noise.json", runs | {"recipe": "another"})
+    assert "- this change: not known whether it is more than another seed would do: the runs in registry/" in page()
 
 
 @pytest.mark.slow

@@ -29,13 +29,6 @@ def test_summary_has_each_run_and_how_often_two_disagree() -> None:
     assert found["n_images"] == 2
 
 
-def test_recipe_is_another_when_training_is_and_not_when_a_limit_is() -> None:
-    content = yaml.safe_load(Path("params.yaml").read_text())
-    one = seeds.recipe(content)
-    assert seeds.recipe(content | {"register": {}, "seed": 99}) == one
-    assert seeds.recipe(content | {"train": content["train"] | {"epochs": 1}}) != one
-
-
 @pytest.fixture
 def ready(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(checkout)
