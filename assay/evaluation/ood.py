@@ -8,7 +8,6 @@ named, only if the network is good. Only NumPy is imported, for what answers use
 kNN: Sun et al. 2022, https://arxiv.org/abs/2204.06507; Mahalanobis: Lee et al. 2018, https://arxiv.org/abs/1807.03888
 """
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -30,7 +29,8 @@ LEAST_SPREAD = 0.1  # of a property, so that a set whose images are all alike do
 QUARTILE, TWENTIETH = 0.6745, 1.6449  # where a normal distribution has them, in standard deviations
 ROWS = 64  # compared at once
 CANDIDATES = 3  # times k: so many neighbours by float32 are compared anew in float64
-NEVER = 1e30  # a threshold, where none is known
+NEVER = 1e30  # a threshold, where none is known: JSON has no infinity
+LARGEST = 1e15  # of a feature: beyond it the squares in `precision` are no float32
 LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # of ITU-R BT.601
 
 # Pixels in grey, float32 [N, H, W], in [0, 255] to a score that is the higher the worse; validation asks the same of
@@ -67,7 +67,7 @@ PROPERTIES: dict[str, Score] = {
 class Reference:
     """What new images are held against."""
 
-    features: np.ndarray  # float16 [M, D], of train
+    features: np.ndarray  # float16 [M, D], of train; only their directions are used, see `_held`
     labels: np.ndarray  # int64 [M], or of a multi-label set 0 or 1 for each class [M, K]
     sha256: np.ndarray  # S64 [M]
     means: np.ndarray  # float32 [C, D], of each class; of a multi-label set of all, C = 1
@@ -107,12 +107,15 @@ class Verdict:
 def fit(features: np.ndarray, labels: np.ndarray, sha256: np.ndarray, seen: np.ndarray) -> Reference:
     """Return what train images are like: by features [M, D], labels [M] or [M, K] and `properties` [M, P].
 
-    At most `MOST` images should be given. Those with a feature that is no finite number are left out; raises
-    `AssayError` if no other is there.
+    At most `MOST` images should be given. Those with a feature that is no number, or beyond `LARGEST`, are left out;
+    raises `AssayError` if no other is there.
     """
-    is_known = np.isfinite(features).all(axis=1)
+    is_known = (np.abs(features.astype(np.float64)) <= LARGEST).all(axis=1)  # NaN is not
     if not is_known.any():
-        raise AssayError(f"features: none of {len(features):,} train images has finite ones; look at the training")
+        raise AssayError(
+            f"features: none of {len(features):,} train images has finite ones, of at most {LARGEST:g}; "
+            "look at the training"
+        )
     features, labels, sha256, seen = (each[is_known] for each in (features, labels, sha256, seen))
     exact = features.astype(np.float64)
     members = [labels == label for label in np.unique(labels)] if labels.ndim == 1 else [np.ones(len(labels), bool)]
@@ -124,7 +127,7 @@ def fit(features: np.ndarray, labels: np.ndarray, sha256: np.ndarray, seen: np.n
     sphere = max(float(np.trace(covariance)) / len(covariance), 1e-12) * np.eye(len(covariance))
     precision = np.linalg.inv((1 - SHRINKAGE) * covariance + SHRINKAGE * sphere)
     return Reference(
-        features=features.astype(np.float16),
+        features=_held(features),
         labels=labels.astype(np.int64),
         sha256=sha256,
         means=means.astype(np.float32),
@@ -132,6 +135,14 @@ def fit(features: np.ndarray, labels: np.ndarray, sha256: np.ndarray, seen: np.n
         middles=np.median(seen, axis=0),
         spreads=_spreads(seen),
     )
+
+
+def _held(features: np.ndarray) -> np.ndarray:
+    """Return the features as float16 [M, D]; of rows that are too long or too short for it, only the direction."""
+    kind = np.finfo(np.float16)
+    largest = np.abs(features).max(axis=1, keepdims=True)
+    fits = (largest == 0) | ((largest >= kind.tiny) & (largest <= kind.max))
+    return np.asarray((features / np.where(fits, features.dtype.type(1), largest)).astype(np.float16))
 
 
 def _spreads(seen: np.ndarray) -> np.ndarray:
@@ -194,9 +205,7 @@ def limits(reference: Reference, val_features: np.ndarray) -> Limits:
     knn, mahalanobis = scores(reference, val_features)
     known = np.isfinite(knn)
     if not known.any():
-        return Limits(
-            k=K, knn_threshold=math.inf, mahalanobis_threshold=math.inf, note="no validation image to tell by"
-        )
+        return Limits(k=K, knn_threshold=NEVER, mahalanobis_threshold=NEVER, note="no validation image to tell by")
     n = int(known.sum())
     said = f"{100 * PASSED:g} % of {n:,} validation images pass each"
     return Limits(

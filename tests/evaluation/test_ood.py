@@ -1,6 +1,6 @@
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ import sklearn.neighbors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from assay import files
 from assay.errors import AssayError
 from assay.evaluation import ood
 
@@ -107,6 +108,35 @@ def test_feature_that_is_no_number_is_unlike_anything() -> None:
     assert ood.fit(features, np.zeros(3, int), np.array([b""] * 3), seen(3)).features.shape == (2, 8)
     with pytest.raises(AssayError, match="none of 1 train images has finite ones"):
         ood.fit(features[1:2], np.zeros(1, int), np.array([b""]), seen(1))
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e5, 1e6, 1e12])
+def test_features_that_float16_cannot_hold_are_told_by_their_direction(scale: float) -> None:
+    features, labels = drawn(400)
+    known = ood.fit(features * np.float32(scale), labels, np.arange(400).astype("S64"), seen(400))
+    val, ordinary = drawn(100, seed=2)[0], reference()
+    assert np.isfinite(known.features).all()
+    np.testing.assert_allclose(ood.scores(known, val * scale)[0], ood.scores(ordinary, val)[0], atol=2e-3)
+    limits = ood.limits(known, val * scale)
+    assert limits.note.startswith("95 % of 100 validation images")
+    assert limits.knn_threshold == pytest.approx(ood.limits(ordinary, val).knn_threshold, abs=2e-3)
+
+
+def test_features_that_float16_holds_are_kept_as_they_are() -> None:
+    features, labels = drawn(400)
+    np.testing.assert_array_equal(reference().features, features.astype(np.float16))
+    features[:2], features[2] = [[65504] + [1] * 7, [1e-4] + [0] * 7], 0
+    known = ood.fit(features, labels, np.arange(400).astype("S64"), seen(400))
+    np.testing.assert_array_equal(known.features, features.astype(np.float16))
+
+
+def test_endless_features_are_refused_and_no_limit_is_no_number(tmp_path: Path) -> None:
+    features, labels = drawn(10)
+    with pytest.raises(AssayError, match="none of 10 train images has finite ones, of at most 1e\\+15; look at"):
+        ood.fit(features * np.float32(1e20), labels, np.array([b""] * 10), seen(10))
+    none = ood.limits(reference(), np.full((2, 8), np.nan, np.float32))
+    files.write_json(tmp_path / "limits.json", asdict(none))
+    assert ood.Limits(**files.read_json(tmp_path / "limits.json")) == none
 
 
 @pytest.mark.parametrize("channels", [1, 3])
