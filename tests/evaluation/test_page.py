@@ -11,7 +11,7 @@ from assay.evaluation.advice import Confused
 
 DIGITS = tuple("0123456789")
 MOST_BYTES = 15_000_000
-VOID = {"meta", "img", "br", "input", "link", "hr"}
+VOID = {"meta", "img", "br", "input", "link", "hr", "wbr"}
 
 
 class Read(HTMLParser):
