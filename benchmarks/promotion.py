@@ -52,8 +52,8 @@ def main(n_pairs: int, metric: Metric) -> None:
     print("| unsure images, chance to be right | " + " | ".join(f"{n} runs" for n in RECORDED) + " |")
     print("|---|" + "---|" * len(RECORDED))
     for unsure, chance in UNSURE:
-        found = [few_unsure(np.random.default_rng(0), n_pairs, unsure, chance, runs) for runs in RECORDED]
-        told = " | ".join(f"{scatter:.3f}, {ours:.3f}" for scatter, ours in found)
+        shares = [few_unsure(np.random.default_rng(0), n_pairs, unsure, chance, runs) for runs in RECORDED]
+        told = " | ".join(f"{scatter:.3f}, {ours:.3f}" for scatter, ours in shares)
         print(f"| {unsure}, {chance} | {told} |", flush=True)
 
 
@@ -69,7 +69,7 @@ def few_unsure(rng: np.random.Generator, n_pairs: int, unsure: int, chance: floa
                 accuracies[:1], accuracies[1:2], accuracies[2:], P.confidence, of_flips=of_flips
             )
             called[pair, way] = change.verdict == "better"
-    return tuple(called.mean(axis=0).tolist())  # type: ignore[return-value]
+    return tuple(called.mean(axis=0).tolist())
 
 
 def judge(
