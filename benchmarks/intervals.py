@@ -66,7 +66,7 @@ def accuracies(n_sets: int, n_groups: int, size: int, accuracy: float, correlati
         for way, by in enumerate((np.arange(len(groups)), groups)):
             found = intervals.share(right, by, CONFIDENCE)
             held[number, way] = found.low <= accuracy <= found.high
-    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+    return tuple(held.mean(axis=0).tolist())
 
 
 def differences(
@@ -79,7 +79,7 @@ def differences(
         for way, by in enumerate((np.arange(len(groups)), groups)):
             found = comparison.paired(flip <= 0, flip >= 0, by, CONFIDENCE)
             held[number, way] = found.low <= better - worse <= found.high
-    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+    return tuple(held.mean(axis=0).tolist())
 
 
 def flipped(
@@ -103,7 +103,7 @@ def f1s(n_sets: int, n_groups: int, size: int, accuracy: float, correlation: flo
             drawn = intervals.resampled(intervals.sums(metrics.marks(actual, predicted), by))
             low, high = intervals.ends(metrics.of_sums(drawn, N_CLASSES, "single_label")["f1_macro"], CONFIDENCE)
             held[number, way] = low <= accuracy <= high
-    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+    return tuple(held.mean(axis=0).tolist())
 
 
 def f1_differences(
@@ -130,9 +130,11 @@ def f1_differences(
         found = against.difference(sides, "f1_macro", CONFIDENCE)[0]
         asked = metrics.answers(actual, actual.astype(float), groups, task="single_label")
         alone = intervals.ends(metrics.difference(old, new, asked, "f1_macro")[1], CONFIDENCE)
+        assert found.low is not None
+        assert found.high is not None
         for way, (low, high) in enumerate((alone, (found.low, found.high))):
             held[number, way] = low <= flips[1] - flips[0] <= high
-    return tuple(held.mean(axis=0).tolist())  # type: ignore[return-value]
+    return tuple(held.mean(axis=0).tolist())
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ WAYS = [(portable, normalisation) for portable in ("portable", "own speed") for 
 
 
 def main() -> None:
-    found = {way: [] for way in WAYS}
+    found: dict[tuple[str, str], list[float]] = {way: [] for way in WAYS}
     for _ in range(ROUNDS):
         for way in WAYS:
             command = [sys.executable, "-m", "benchmarks.portable", *way]
@@ -34,18 +34,17 @@ def main() -> None:
 
 def step_ms(portable: bool, normalisation: str) -> float:
     """Return the CPU time of a step; without augmentation and reading."""
-    from assay.training import blocks, fit, network
+    from assay.training import blocks, network, tensors
     from assay.training.tensors import keras
 
-    fit.set_up(threads=2, portable=portable)
+    tensors.set_up(threads=2, portable=portable)
     if normalisation == "Keras'":
-        blocks.BatchNormalization = keras.layers.BatchNormalization  # type: ignore[misc]
+        vars(blocks)["BatchNormalization"] = keras.layers.BatchNormalization
     p = params.load(Path(__file__).parents[1] / "params.yaml")
     train = contents.Split(n_images=BATCH_IMAGES, class_counts=(16, 16), shards=())
-    size = {"height_px": SIDE_PX, "width_px": SIDE_PX, "channels": 3}
-    index = contents.Index(classes=("a", "b"), splits={"train": train}, **size)
+    index = contents.Index(classes=("a", "b"), splits={"train": train}, height_px=SIDE_PX, width_px=SIDE_PX, channels=3)
     p_train = dataclasses.replace(p.train, network="cnn", filters=(16, 32, 64))
-    model = network.build(index, p_train, own=p.paths.networks)
+    model = network.build(index, p_train, None, own=p.paths.networks)
     model.compile(keras.optimizers.AdamW(0.001), loss="sparse_categorical_crossentropy")
     images = np.random.default_rng(0).integers(0, 256, (BATCH_IMAGES, SIDE_PX, SIDE_PX, 3), np.uint8)
     labels = np.arange(BATCH_IMAGES) % 2

@@ -19,13 +19,13 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from measure import draw
 from PIL import Image
 
 from assay.compute import backend, fingerprint
 from assay.dataset import batches, packing
 from assay.dataset.records import shard as records
 from assay.images.decode import Preparation
+from benchmarks.measure import draw
 
 CASES = {(500, 400, 64): 1200, (500, 400, 224): 3000, (3000, 2000, 224): 240}  # width, height, side wanted: photos
 DRAWN = 60  # different photos; the others differ in their last bytes only
@@ -47,9 +47,9 @@ def main() -> None:
 def write_photos(folder: Path, size: tuple[int, int], n: int) -> None:
     drawn = []
     for seed in range(min(n, DRAWN)):
-        content = io.BytesIO()
-        draw(seed, size).save(content, "JPEG", quality=85)
-        drawn.append(content.getvalue())
+        photo = io.BytesIO()
+        draw(seed, size).save(photo, "JPEG", quality=85)
+        drawn.append(photo.getvalue())
     contents = [drawn[number % len(drawn)] + number.to_bytes(4, "big") for number in range(n)]
     for number, content in enumerate(contents):
         (folder / f"{number:05d}.jpg").write_bytes(content)

@@ -15,6 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -121,9 +122,12 @@ def answers(
 ) -> tuple[np.ndarray, np.ndarray, float]:
     """Return what was predicted of the test images, what they are, and the CPU seconds of the training."""
     with tempfile.TemporaryDirectory() as folder:
-        inside = {name: Path(folder) / path for name, path in vars(P.paths).items() if isinstance(path, Path)}
+        inside: dict[str, Any] = {
+            name: Path(folder) / path for name, path in vars(P.paths).items() if isinstance(path, Path)
+        }
         memo = {name: Path(folder) / path for name, path in vars(P.paths.memo).items()}
-        paths = dataclasses.replace(P.paths, **inside, memo=dataclasses.replace(P.paths.memo, **memo))
+        inside |= {"memo": dataclasses.replace(P.paths.memo, **memo)}
+        paths = dataclasses.replace(P.paths, **inside)
         index = write(paths, images, labels, rows)
         began = time.process_time()
         with contextlib.redirect_stdout(io.StringIO()):

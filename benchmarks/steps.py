@@ -31,7 +31,7 @@ def main() -> None:
         images = pictures(side_px)
         for name in ("light", "medium", "strong"):
             ways[f"augmentation, {name}"] = augmenting(images, augment.PRESETS[name])
-        found = {name: [] for name in ways}
+        found: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS + 1):  # they take turns; the first turn warms up
             for name, way in ways.items():
                 found[name].append(cpu_s(way) / BATCH_IMAGES * 1e3)

@@ -67,7 +67,11 @@ def row(fault: str, kept: Left, then: dict[str, Any] | None, healthy: float) -> 
             "" if tried is None else told(after),
             "" if tried is None else harmless or said[1],
             "" if not then else change(then["applied"]) + stale,
-            "" if restored is None else "stopped" if then["balanced"] is None else f"{then['balanced']:.3f}",
+            ""
+            if restored is None or not then
+            else "stopped"
+            if then["balanced"] is None
+            else f"{then['balanced']:.3f}",
             "" if restored is None else f"{restored:.0%}",
         ],
     }

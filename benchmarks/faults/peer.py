@@ -8,11 +8,12 @@ import json
 import logging
 import sys
 from pathlib import Path
+from typing import Any
 
-from cleanvision import Imagelab  # type: ignore[import-not-found]
+from cleanvision import Imagelab
 
 
-def main(folder: str) -> dict[str, list]:
+def main(folder: str) -> dict[str, list[Any]]:
     with contextlib.redirect_stdout(sys.stderr):
         lab = Imagelab(data_path=folder)
         lab.find_issues(n_jobs=1, verbose=False)
@@ -21,7 +22,7 @@ def main(folder: str) -> dict[str, list]:
     def named(path: str) -> str:
         return Path(path).resolve().relative_to(root).as_posix()
 
-    found: dict[str, list] = {}
+    found: dict[str, list[Any]] = {}
     for issue in [
         column.removesuffix("_issue").removeprefix("is_") for column in lab.issues if column.startswith("is_")
     ]:

@@ -80,9 +80,9 @@ def _splits(rows: pd.DataFrame) -> list[str]:
 def _decoded(rows: pd.DataFrame) -> Iterator[Picture]:
     for row in rows.itertuples():
         content = row.read()
-        image = Image.open(io.BytesIO(content))
-        suffix = ".png" if image.format == "PNG" else ".jpg"
-        image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+        opened = Image.open(io.BytesIO(content))
+        suffix = ".png" if opened.format == "PNG" else ".jpg"
+        image = opened if opened.mode in ("L", "RGB") else opened.convert("RGB")
         kept = content if suffix == ".png" else encode(image, suffix)
         path = PurePosixPath(row.path).with_suffix(suffix)
         yield Picture(path.as_posix(), row.label, row.group, row.split, image.copy(), kept)

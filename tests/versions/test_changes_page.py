@@ -10,6 +10,7 @@ from checkouts import ROOT
 from assay import params
 from assay.evaluation import against
 from assay.evaluation.against import Sides
+from assay.evaluation.noise import Noise
 from assay.versions import changes_page
 from assay.versions.changes import Changes
 from assay.versions.model_change import ModelChange
@@ -31,7 +32,7 @@ def model(n_new: int, n_gone: int, n: int = 400) -> ModelChange:
         classes=("",),
         task="single_label",
     )
-    found = against.against(sides, [], 1, P.register)
+    found = against.against(sides, Noise(), 1, P.register)
     return ModelChange(task="single_label", n_old=n, n_new=n, against=found, differences={}, flips=(), remarks=())
 
 
