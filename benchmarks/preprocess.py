@@ -1,4 +1,4 @@
-"""Print what one image costs in `preprocess`, beside a bare decode and resize: `python benchmarks/preprocess.py`.
+"""Print what one image costs in `preprocess`, beside a bare decode and resize: `python -m benchmarks.preprocess`.
 
 The photos are those of measure.py. A way is run by one process, then by two that share the photos; the ways take turns.
 `bare` opens, decodes and resizes with Pillow to an array and writes nothing; `ours` is all that `preprocess` does to a

@@ -4,7 +4,6 @@ Two questions, two answers: *this model*, on these images, whatever the seed; an
 which the seed of the training must not be the reason.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,7 +61,7 @@ def against(sides: Sides, noise: Noise, n_looks: int, p: params.Register) -> Aga
     metric = metric_of(sides, p)
     found, surely_above = difference(sides, metric, p.confidence)
     new = _value(sides, sides.new, metric)
-    of_flips = _weight(sides, metric) * comparison.flips_alone(noise.disagreement, paired.n_effective)
+    of_flips = metrics.weight(sides.actual, metric) * comparison.flips_alone(noise.disagreement, paired.n_effective)
     change = comparison.judge_change([new - found.value], [new], noise.runs, p.confidence, of_flips=of_flips)
     return Against(
         metric=metric,
@@ -108,7 +107,7 @@ def difference(sides: Sides, metric: str, confidence: float) -> tuple[Estimate, 
         return Estimate(value=paired.difference, low=paired.low, high=paired.high), flips[one_sided].low
     found = metrics.answers(sides.actual, sides.actual.astype(float), sides.groups, task=sides.task)
     value, drawn = metrics.difference(sides.old, sides.new, found, metric)
-    weight = _weight(sides, metric)
+    weight = metrics.weight(sides.actual, metric)
     ends = {each: _wider(value, intervals.ends(drawn, each), of, weight) for each, of in flips.items()}
     return Estimate(value=value, low=ends[confidence][0], high=ends[confidence][1]), ends[one_sided][0]
 
@@ -117,19 +116,6 @@ def _wider(value: float, drawn: intervals.Ends, flips: Paired, weight: float) ->
     """Return the farther of the ends that the bootstrap has and those that flips have, `weight` times as far."""
     low, high = (value + weight * (end - flips.difference) for end in (flips.low, flips.high))
     return max(-1.0, min(low, drawn[0])), min(1.0, max(high, drawn[1]))
-
-
-def _weight(sides: Sides, metric: str) -> float:
-    """Return how far the flip of an image moves the metric beside the accuracy, by the root mean square; at least 1.
-
-    In a mean over classes an image of a rare class weighs more; L. Kish, Survey Sampling (1965), of weights 1 / n of
-    the class.
-    """
-    if not metric.endswith("_macro"):
-        return 1.0
-    n_of_class = sides.actual.sum(axis=0)
-    weights = sides.actual @ (1 / np.maximum(n_of_class, 1)) / max(1, int((n_of_class > 0).sum()))
-    return max(1.0, math.sqrt(len(weights) * float((weights**2).sum())))
 
 
 def _detectable(difference: Estimate, paired: Paired, metric: str, confidence: float) -> float:

@@ -8,6 +8,7 @@ share is in [0, 1]. A class without a test image has recall and F1 0 and n 0, an
 What follows from sums over images is measured in B resamples at once, see `marks` and `of_sums`.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ from assay.evaluation.areas import Areas
 from assay.evaluation.intervals import Estimate, Share
 from assay.labels import THRESHOLD, Task
 
+OF_COUNTS = ("precision_", "recall_", "f1_", "balanced_", "hamming_", "cohen_", "matthews_")  # of right and wrong alone
+FROM_MINUS_1 = ("cohen_kappa", "matthews_corrcoef")
 TOP = 5  # classes: how often the right one is among so many of the likeliest, where there are more than twice as many
 
 
@@ -199,7 +202,7 @@ def measure(found: Answers, confidence: float) -> Measured:
     commonest = np.unique(found.actual, axis=0, return_counts=True)[1].max() / len(found.actual)
     return Measured(
         overall={
-            name: _estimate(float(value[0]), after[name], confidence)
+            name: _no_nearer(_estimate(float(value[0]), after[name], confidence), name, accuracy, found)
             for name, value in before.items()
             if np.isfinite(value[0])
         }
@@ -210,6 +213,39 @@ def measure(found: Answers, confidence: float) -> Measured:
         accuracy=accuracy,
         classes=classes,
     )
+
+
+def _no_nearer(estimate: Estimate, name: str, accuracy: Share, found: Answers) -> Estimate:
+    """Return the measure with ends no nearer than those of the accuracy: a bootstrap draws no error that was not seen.
+
+    Of images that are all right its interval is a point, however few they are. An image of a multi-label set is wrong
+    from one wrong decision of K on, so there a K-th is taken.
+    """
+    if not name.startswith(OF_COUNTS) or estimate.low is None or estimate.high is None:
+        return estimate
+    below, above = accuracy.value - accuracy.low, accuracy.high - accuracy.value
+    if name == "hamming_loss":
+        below, above = above, below
+    far = weight(found.actual, name) / (found.actual.shape[1] if found.task == "multi_label" else 1)
+    least = -1.0 if name in FROM_MINUS_1 else 0.0
+    return Estimate(
+        value=estimate.value,
+        low=max(least, min(estimate.low, estimate.value - far * below)),
+        high=min(1.0, max(estimate.high, estimate.value + far * above)),
+    )
+
+
+def weight(actual: np.ndarray, name: str) -> float:
+    """Return how far an image more or less moves the measure beside the accuracy, by the root mean square; at least 1.
+
+    In a mean over classes an image of a rare class weighs more; L. Kish, Survey Sampling (1965), of weights 1 / n of
+    the class. `actual`: bool [N, K].
+    """
+    if not name.endswith("_macro") and name != "balanced_accuracy":
+        return 1.0
+    n_of_class = actual.sum(axis=0)
+    weights = actual @ (1 / np.maximum(n_of_class, 1)) / max(1, int((n_of_class > 0).sum()))
+    return max(1.0, math.sqrt(len(weights) * float((weights**2).sum())))
 
 
 def _means(sums: np.ndarray, names: list[str]) -> dict[str, np.ndarray]:

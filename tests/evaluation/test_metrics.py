@@ -60,9 +60,25 @@ def test_all_correct_and_sure_is_perfect() -> None:
     perfect = ["accuracy", "f1_macro", "f1_weighted", "balanced_accuracy", "min_class_recall", "roc_auc"]
     for name in [*perfect, "average_precision", "cohen_kappa", "matthews_corrcoef"]:
         assert found.overall[name].value == pytest.approx(1), name
-    assert found.overall["f1_macro"].low == pytest.approx(1)
+    assert found.overall["f1_macro"].low == pytest.approx(found.accuracy.low)
     assert found.overall["log_loss"].value == pytest.approx(0)
     assert found.overall["baseline_accuracy"].value == pytest.approx(1 / 3)
+
+
+def test_few_images_that_are_all_right_leave_each_measure_open() -> None:
+    """A bootstrap of them draws no error, and its interval is a point."""
+    found = measured(marks(*[0] * 6, *[1] * 6, n_classes=2), np.repeat(np.eye(2), 6, axis=0))
+    assert found.accuracy.low == pytest.approx(12 / (12 + 1.96**2), rel=1e-3)  # Wilson's, of 12 of 12
+    for name in ("f1_macro", "f1_micro", "recall_macro", "balanced_accuracy", "precision_weighted", "cohen_kappa"):
+        assert found.overall[name].low == pytest.approx(found.accuracy.low), name
+        assert found.overall[name].high == 1, name
+
+
+def test_rare_class_leaves_the_mean_over_classes_more_open() -> None:
+    actual = marks(*[0] * 90, *[1] * 10, n_classes=2)
+    found = measured(actual, actual.astype(float))
+    # Weights 1 / 180 and 1 / 20 of the images: the root of 100 * (90 / 180^2 + 10 / 20^2) is 1.667.
+    assert 1 - found.overall["recall_macro"].low == pytest.approx(5 / 3 * (1 - found.accuracy.low))
 
 
 def test_class_that_is_never_found_shows_in_the_worst_recall_and_not_in_the_accuracy() -> None:
@@ -73,9 +89,7 @@ def test_class_that_is_never_found_shows_in_the_worst_recall_and_not_in_the_accu
 
 def test_class_without_a_test_image_has_no_part_in_the_means() -> None:
     found = measured(marks(0, 1, n_classes=3), np.eye(3)[:2])
-    assert (
-        found.overall["f1_macro"].value == found.overall["min_class_recall"].value == found.overall["f1_macro"].low == 1
-    )
+    assert found.overall["f1_macro"].value == found.overall["min_class_recall"].value == 1
     absent = found.classes[2]
     assert (absent.n, absent.recall.value, absent.f1.value, absent.roc_auc, absent.average_precision) == (
         0,
