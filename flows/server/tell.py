@@ -1,7 +1,7 @@
 """The second road of an alert: what a receiver did not take goes to Prefect's server, whose automations try it too.
 
-The first road is `assay.operations.alert`, which needs no server. Only what it could not deliver becomes an event, so that nobody
-is told twice; and what an automation did deliver is not sent again when the receiver is back.
+The first road is `assay.operations.alert`, which needs no server. Only what it could not deliver becomes an event, so
+that nobody is told twice; and what an automation did deliver is not sent again when the receiver is back.
 """
 
 import logging
