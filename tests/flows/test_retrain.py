@@ -28,7 +28,7 @@ def test_retraining_is_one_commit_on_its_own_branch_and_the_next_stands_on_it(ch
     assert clean(checkout)
     assert {file.name for file in (checkout / ".dvc/cache").iterdir()} <= {"files", "runs"}
     assert not (checkout / ".dvc/cache/files/md5/files").exists()
-    assert (checkout / f".assay/runs/{first.removeprefix('retrain/')}/evaluation/index.html").exists()
+    assert (checkout / f".assay/runs/{first.removeprefix('retrain/')}/verdict/index.html").exists()
     assert "nothing is new" in retrain(code=5)
 
     toy.add_images(checkout.parent, 4)

@@ -63,7 +63,7 @@ def test_second_run_skips_every_stage(done: Path) -> None:
 @pytest.mark.slow
 def test_results_say_what_came_out_and_where_to_look(first_run: Path) -> None:
     printed = run(first_run / "checkout", "assay", "results")
-    for place in ("reports/validation/index.html", "reports/evaluation/index.html", "MODEL_CARD.md"):
+    for place in ("reports/validation/index.html", "reports/verdict/index.html", "MODEL_CARD.md"):
         assert place in printed
         assert (first_run / "checkout" / place).exists()
 
