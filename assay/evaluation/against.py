@@ -14,6 +14,7 @@ from assay.evaluation.comparison import Change, Paired
 from assay.evaluation.intervals import Estimate
 from assay.evaluation.noise import Noise
 from assay.labels import Task
+from assay.words import counted
 
 UNCLEAR = "no difference that can be told,"
 
@@ -128,7 +129,8 @@ def _detectable(difference: Estimate, paired: Paired, metric: str, confidence: f
 
 def model_words(difference: Estimate, paired: Paired, metric: str, alpha: float) -> str:
     """Return what is said of this model, whatever the seed."""
-    flips = f"{paired.n_new_errors:,} new errors, {paired.n_gone_errors:,} gone, on {paired.n:,} images"
+    new, images = counted(paired.n_new_errors, "new error"), counted(paired.n, "image")
+    flips = f"{new}, {paired.n_gone_errors:,} gone, on {images}"
     verdict = "better" if difference.value > 0 else "worse"
     if metric != "accuracy":
         low, high = difference.low, difference.high

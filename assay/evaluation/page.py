@@ -128,7 +128,6 @@ def build(
     return pages.render(
         "evaluation/evaluation.html",
         headline=headline(found, p),
-        card=_beside(paths.card, paths),
         forwarded=_beside(paths.verdict / "index.html", paths),
         augmented=_beside(paths.training / left.AUGMENTED, paths),
         found=found,

@@ -15,11 +15,11 @@ from typing import Any
 import optuna
 from optuna.storages.journal import JournalFileBackend
 
-from assay import files, params
+from assay import params
 from assay.dataset.records.contents import Index
 from assay.errors import AssayError
 from assay.params import Search
-from assay.training import fit, job, network, phases, tensors
+from assay.training import checkpoints, fit, job, network, phases, tensors
 
 STARTUP, SPARED = 4, 0.3  # trials before one is given up, and the share of epochs that none is given up in
 LAST_S = 10  # seconds, in which no further trial is begun
@@ -63,10 +63,11 @@ def _suggested(trial: optuna.Trial, key: str, search: Search) -> Any:
 
 
 def study(folder: Path, index: Path, p: params.Params) -> optuna.Study:
-    """Return the study of these data and parameters; the first trial waits, with the values of params.yaml."""
+    """Return the study of these data, parameters and code; the first trial waits, with the values of params.yaml."""
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     folder.mkdir(parents=True, exist_ok=True)
-    of = json.dumps([files.sha256(index), p.seed, p.threads, dataclasses.asdict(p.train), _listed(p.tune)])
+    run = checkpoints.identity(index, p.paths.networks, p.train, seed=p.seed, threads=p.threads)
+    of = json.dumps([run, _listed(p.tune)])
     name = hashlib.sha256(of.encode()).hexdigest()[:16]
     found = optuna.create_study(
         study_name=name,

@@ -42,8 +42,8 @@ def test_held_model_is_said_with_both_answers_and_what_comes_next(page: Path) ->
     assert "It is held, beside champion v0.0.3" in found
     assert '<strong class="bad">failed</strong> · recall is surely lower.' in found
     assert "by itself, as said above: accuracy." in found
-    assert "<strong>This model</strong> is worse on these images." in found
-    assert "<strong>This change</strong> is not told." in found
+    assert "<strong>This model</strong>: worse on these images." in found
+    assert "<strong>This change</strong>: not told." in found
     assert "as a version that is no champion" in found
 
 

@@ -83,6 +83,23 @@ def whole(undisturbed: Whole, tmp_path: Path) -> Whole:
     return dataclasses.replace(undisturbed, folder=tmp_path / "whole")
 
 
+def test_few_validation_images_of_a_rare_class_count_as_few(tmp_path: Path) -> None:
+    index = write_data(tmp_path, counts={"train": (26, 2), "val": (26, 2)})
+    plain, balanced = (prepared(tmp_path, index, of_train(**SIMPLE, imbalance=way))[0] for way in ("none", "balanced"))
+    assert plain.n_alike == 28
+    assert balanced.n_alike == pytest.approx(4 / (1 / 26 + 1 / 2))
+    assert (balanced.objective.method, balanced.objective.n_classes) == ("balanced", 2)
+    auto = prepared(tmp_path, index, of_train(**SIMPLE, imbalance="balanced", keep="auto"))[0]
+    assert auto.rule == "last"  # of 28 it would be the smoothed one
+
+
+def test_logits_are_adjusted_while_they_are_learnt(tmp_path: Path) -> None:
+    index = write_data(tmp_path, counts={"train": (26, 2), "val": (3, 3)})
+    made = prepared(tmp_path, index, of_train(**SIMPLE, imbalance="logit_adjustment"))[0]
+    found = made.learner.loss_of(np.array([0, 1]), np.zeros((2, 2), np.float32))
+    np.testing.assert_allclose(found, -np.log([26 / 28, 2 / 28]), rtol=1e-5)
+
+
 def test_epoch_is_kept_by_what_training_makes_small(
     tmp_path: Path, index: contents.Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:

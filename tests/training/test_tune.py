@@ -11,7 +11,7 @@ from assay import params
 from assay.errors import AssayError
 from assay.operations import params_lines
 from assay.params import Search
-from assay.training import tensors, tune, tune_page
+from assay.training import objective, tensors, tune, tune_page
 
 tensors.set_up(threads=2)  # here, because it must come before the first operation of any test
 
@@ -22,7 +22,13 @@ SPACE = {"learning_rate": Search(low=0.001, high=0.01, log=True), "augment.prese
 def small(folder: Path) -> params.Params:
     changes = {"filters": (4, 8), "epochs": 2, "batch_images": 4, "keep": "best"}
     memo = dataclasses.replace(P.paths.memo, training=folder / "memo")
-    paths = dataclasses.replace(P.paths, records=folder / "data/records", index=folder / "data/records.json", memo=memo)
+    paths = dataclasses.replace(
+        P.paths,
+        records=folder / "data/records",
+        index=folder / "data/records.json",
+        memo=memo,
+        networks=folder / "networks",
+    )
     return dataclasses.replace(P, paths=paths, train=dataclasses.replace(P.train, **changes), tune=SPACE)
 
 
@@ -61,6 +67,11 @@ def test_a_study_begins_with_what_is_goes_on_and_is_of_these_data_alone(tmp_path
     page = tune_page.page(study, SPACE)
     assert page.count("<tr>") == 3
     assert f"{first.value:.4f}" in page
+    own = p.paths.networks / "own.py"
+    own.parent.mkdir()
+    own.write_text("")  # other code is another study, for it may judge otherwise
+    assert not [t for t in tune.study(p.paths.memo.training, p.paths.index, p).trials if t.state.is_finished()]
+    own.unlink()
     other = dataclasses.replace(p, seed=p.seed + 1)
     assert not [t for t in tune.study(p.paths.memo.training, p.paths.index, other).trials if t.state.is_finished()]
 
@@ -82,3 +93,16 @@ def test_without_a_trial_that_came_to_its_end_nothing_is_best() -> None:
 def test_a_search_is_between_two_or_among_some(search: dict[str, Any], said: str) -> None:
     with pytest.raises(ValueError, match=said):
         Search(**search)
+
+
+@pytest.mark.slow
+def test_a_trial_is_judged_by_what_training_makes_small_unless_that_is_what_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index, p = write_data(tmp_path, counts={"train": (6, 6), "val": (4, 4)}), small(tmp_path)
+    monkeypatch.setattr(objective.Objective, "of", lambda *_: 0.125)
+    several = dataclasses.replace(p, tune={"imbalance": Search(choices=("none", "balanced"))})
+    for asked, is_plain in ((p, False), (several, True)):
+        study = tune.study(p.paths.memo.training, p.paths.index, asked)
+        study.optimize(lambda trial, of=asked: tune._val_loss(trial, of, of.train, index), 1)
+        assert (study.trials[0].value != 0.125) == is_plain

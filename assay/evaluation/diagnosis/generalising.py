@@ -76,7 +76,7 @@ def too_few_images(evidence: Evidence, record: Record) -> Finding | None:
     if not readings.are_few(record, p) or not (early or by_heart):
         return None
     seen = f"{n:.0f} train images for each class, of fewer than {readings.FEW} hardly any network learns from nothing; "
-    # No change that is sure to help: stronger augmentation gave back a quarter at most, and a backbone from an eighth
+    # No change that is sure to help: stronger augmentation gave back a quarter at most, and a backbone from a tenth
     # (hands) to three quarters (animals and vehicles), which the probe tells.
     look = (
         f"more images of each class; `assay diagnose --probe` tries a head on {catalogue.LITE}, which has learnt from "

@@ -31,6 +31,7 @@ from assay.training import catalogue, presets
 SEEDS = 2
 SHARE = 1 / 3  # of the epochs
 CONFIDENCE = 0.95  # that no arm of an idle change is called better
+WITH_A_REMEDY = ("too_few_images",)  # which a backbone may help, and is there whether it does or not
 FEWEST_IMAGES = 2  # of val, that a gain is
 
 
@@ -154,12 +155,12 @@ def decided(found: Diagnosis, tried: Sequence[Outcome]) -> Diagnosis:
     """Return the diagnosis with what the trainings decided: what gained is likely, what did not is no cause any more.
 
     Contracts, and causes that were not tried with all seeds, or gained in a third of the epochs and were not tried in
-    whole, stay as they were.
+    whole, stay as they were. So does one of which a remedy was tried and gave nothing: the images are no more for that.
     """
     done = [each for each in tried if len(each.accuracies) == SEEDS and not (each.is_better and each.arm.share < 1)]
     better = [_finding(each) for each in done if each.is_better]
     refuted = [each for each in done if not each.is_better]
-    gone = {each.arm.cause for each in done}
+    gone = {each.arm.cause for each in done if each.is_better or each.arm.cause not in WITH_A_REMEDY}
     kept = [each for each in found.findings if each.kind == "contract" or each.cause not in gone]
     return replace(
         found,

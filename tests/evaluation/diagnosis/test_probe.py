@@ -1,6 +1,7 @@
 """Short trainings decide: a real gain is found, an idle change is not, and what was not tried stays."""
 
 import dataclasses
+from typing import Any
 
 import evidence_made as made
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 import yaml
 from scipy.stats import t as student
 
-from assay.evaluation.diagnosis import causes, diagnose, probe
+from assay.evaluation.diagnosis import causes, diagnose, probe, recipes
 from assay.evaluation.diagnosis.diagnose import Diagnosis
 from assay.evaluation.diagnosis.finding import Finding
 from assay.evaluation.diagnosis.probe import AS_IT_IS, Arm
@@ -183,3 +184,14 @@ def test_one_seed_refutes_nothing() -> None:
 def test_nothing_that_was_not_tried_is_lost() -> None:
     before = hint("label_noise")
     assert probe.decided(before, []) == before
+
+
+@pytest.mark.parametrize(("gain", "change"), [(0.0, {}), (0.3, recipes.backbone(made.P.train))])
+def test_few_images_stay_few_where_a_backbone_gives_nothing(gain: float, change: dict[str, Any]) -> None:
+    found = hint("too_few_images", "too_few_epochs")
+    unfit = {"clean": 1.0, "augmented": 1.0, "dropout": 1.0}
+    few = made.recorded(made.sound(), regularisation=unfit, path=0.3)
+    more = {"": 0.5, "too_few_epochs": 0.5, "too_few_images": 0.5 + gain}
+    measured = [(arm, [more[arm.cause], more[arm.cause] + 0.001]) for arm in probe.arms(few, found)]
+    (first,) = probe.decided(found, probe.outcomes(measured, n_val=200)).findings
+    assert (first.cause, dict(first.change)) == ("too_few_images", change)
